@@ -16,8 +16,8 @@ it as it is and exits with code 2; `ConversionMismatch` and `BitMismatch` exit w
 input was right and the result is not.
 """
 
-from difflib import get_close_matches
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class FpgamlError(Exception):

@@ -23,7 +23,6 @@ Source: Vitis HLS User Guide (UG1399), "Overview of arbitrary precision fixed-po
 from __future__ import annotations
 
 import re
-
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
