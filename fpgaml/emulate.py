@@ -53,7 +53,7 @@ from fpgaml.network import (
     Weights,
 )
 
-Array = NDArray[Any]  # integer-valued codes in float32, float64 or int64
+Array = Any  # NDArray of integer codes in float32, float64 or int64
 Step = Callable[..., Array]
 Word = Any  # np.float32, np.float64 or np.int64: mypy has no name for "a scalar type, kept through arithmetic"
 
