@@ -1,0 +1,166 @@
+"""Parts and boards: how much of each resource there is, with the source of every figure.
+
+    >>> board = find_board("pynq-z2")
+    >>> board.part.lut, board.part.bram18
+    (53200, 280)
+    >>> find_part("xc7z020-clg484-1").device
+    'xc7z020'
+
+The catalogue is data/boards.toml; a file of the same form adds to it or replaces entries (`catalogue`).
+A full part number (device, package, speed) finds the device whose name it begins with.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fpgaml.errors import ConfigError, nearest
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a device holds: LUTs, flip-flops, DSP slices, block RAMs of 18 kb, and UltraRAMs of 288 kb."""
+
+    device: str
+    family: str
+    lut: int
+    ff: int
+    dsp: int
+    bram18: int
+    uram: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board: the full number of its part as the tools want it, what the part holds, and a usual clock."""
+
+    name: str
+    title: str
+    part_number: str
+    part: Part
+    clock_ns: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Parts by device name and boards by name."""
+
+    parts: Mapping[str, Part]
+    boards: Mapping[str, Board]
+
+    def board(self, name: str) -> Board:
+        """Return the board called `name` (case and punctuation do not matter). Raises: ConfigError if unknown."""
+        known = {_plain(board): board for board in self.boards}
+        if _plain(name) not in known:
+            raise ConfigError(
+                f"unknown board {name!r}: `fpgaml boards` lists the known ones{nearest(name.lower(), self.boards)}"
+            )
+        return self.boards[known[_plain(name)]]
+
+    def part(self, number: str) -> Part:
+        """Return the device that a part number such as ``xc7z020clg400-1`` begins with. Raises: ConfigError."""
+        plain = _plain(number)
+        found = [device for device in self.parts if re.match(rf"{_plain(device)}(?![0-9])", plain)]
+        if not found:
+            raise ConfigError(
+                f"unknown part {number!r}: `fpgaml boards` lists the known ones, and a file of yours can add it"
+                f"{nearest(number.lower(), self.parts)}"
+            )
+        return self.parts[max(found, key=len)]
+
+
+def catalogue(extra: Path | None = None) -> Catalogue:
+    """Return the catalogue, with the entries of the TOML file `extra` added or replaced.
+
+    Raises: ConfigError if `extra` cannot be read or an entry of it is incomplete.
+    """
+    if extra is None:
+        return _shipped()
+    try:
+        text = extra.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{extra} must be a readable TOML file of boards: {error}") from error
+    base = _shipped()
+    return _read(text, str(extra), base)
+
+
+def find_board(name: str, extra: Path | None = None) -> Board:
+    """Return the board called `name`. Raises: ConfigError with the nearest name if there is none."""
+    return catalogue(extra).board(name)
+
+
+def find_part(number: str, extra: Path | None = None) -> Part:
+    """Return what the part `number` holds. Raises: ConfigError with the nearest device if it is unknown."""
+    return catalogue(extra).part(number)
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Catalogue:
+    text = files("fpgaml").joinpath("data/boards.toml").read_text(encoding="utf-8")
+    return _read(text, "data/boards.toml", Catalogue({}, {}))
+
+
+def _read(text: str, where: str, base: Catalogue) -> Catalogue:
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where} must be TOML: {error}") from error
+    for key in tables:
+        if key not in ("parts", "boards"):
+            raise ConfigError(f"{where}: table {key!r} must be 'parts' or 'boards'")
+    parts = dict(base.parts)
+    for device, entry in tables.get("parts", {}).items():
+        parts[device] = _record(Part, {"device": device, **_table(entry, f"{where}: part {device!r}")}, where)
+    boards = dict(base.boards)
+    known = Catalogue(parts, boards)
+    for name, entry in tables.get("boards", {}).items():
+        table = _table(entry, f"{where}: board {name!r}")
+        part = known.part(str(table.get("part_number", "")))
+        boards[name] = _record(Board, {"name": name, "part": part, **table}, where)
+    return known
+
+
+def _table(entry: Any, what: str) -> dict[str, Any]:
+    if not isinstance(entry, dict):
+        raise ConfigError(f"{what} must be a table, not {entry!r}")
+    return entry
+
+
+Record = TypeVar("Record", Part, Board)
+
+
+def _record(kind: type[Record], values: dict[str, Any], where: str) -> Record:
+    """Build a record, checking that each field is there, of its type, and not negative."""
+    wanted = {field.name: str(field.type) for field in fields(kind)}
+    subject = f"{where}: {kind.__name__.lower()} {next(iter(values.values()))!r}"
+    for key in values:
+        if key not in wanted:
+            raise ConfigError(f"{subject} has the unknown key {key!r}{nearest(key, wanted)}")
+    for key, type_name in wanted.items():
+        if key not in values:
+            raise ConfigError(f"{subject} must give {key!r}")
+        _check_value(subject, key, type_name, values[key])
+    return kind(**values)
+
+
+def _check_value(subject: str, key: str, type_name: str, value: Any) -> None:
+    kinds: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
+    if type_name in kinds and (isinstance(value, bool) or not isinstance(value, kinds[type_name])):
+        raise ConfigError(f"{subject}: {key} must be {type_name}, not {value!r}")
+    if type_name == "int" and not value >= 0:
+        raise ConfigError(f"{subject}: {key} must be 0 or more, not {value}")
+    if type_name == "float" and not value > 0:
+        raise ConfigError(f"{subject}: {key} must be above 0, not {value}")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
