@@ -98,13 +98,17 @@ class Normalize(StrEnum):
 class Data(Section):
     """Images or features and their labels."""
 
-    source: str = Field("mnist", min_length=1, description="'mnist', an .npz or .csv file, or a folder of IDX files")
-    classes: tuple[Annotated[int, Field(ge=0)], ...] = Field((), description="keep these labels only; empty: all")
-    label: str = Field("label", description="label column of a CSV file")
-    normalize: Normalize = Field(Normalize.FEATURE, description="for tables; images enter as uint8 / 256")
-    bits: int = Field(8, ge=1, le=16, description="bits of an input feature of a table")
-    test_fraction: float = Field(0.2, gt=0, lt=1, description="of a table, held out for testing")
-    seed: int = Field(0, ge=0, description="of the shuffle before a table is split")
+    source: str = Field(
+        default="mnist", min_length=1, description="'mnist', an .npz or .csv file, or a folder of IDX files"
+    )
+    classes: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=(), description="keep these labels only; empty: all"
+    )
+    label: str = Field(default="label", description="label column of a CSV file")
+    normalize: Normalize = Field(default=Normalize.FEATURE, description="for tables; images enter as uint8 / 256")
+    bits: int = Field(default=8, ge=1, le=16, description="bits of an input feature of a table")
+    test_fraction: float = Field(default=0.2, gt=0, lt=1, description="of a table, held out for testing")
+    seed: int = Field(default=0, ge=0, description="of the shuffle before a table is split")
 
     @field_validator("classes")
     @classmethod
@@ -148,7 +152,9 @@ class Active(LayerCard):
     """A layer that may end in an activation."""
 
     activation: ActivationKind = ActivationKind.LINEAR
-    negative_slope: float = Field(0.125, gt=0, lt=1, description="of leaky_relu; a power of two, exact in hardware")
+    negative_slope: float = Field(
+        default=0.125, gt=0, lt=1, description="of leaky_relu; a power of two, exact in hardware"
+    )
 
     @field_validator("negative_slope")
     @classmethod
@@ -196,7 +202,7 @@ class PoolLayer(LayerCard):
 
     stem = "pool"
     pool: Count | tuple[Count, Count] = 2
-    strides: Count | tuple[Count, Count] | None = Field(None, description="as pool if not given")
+    strides: Count | tuple[Count, Count] | None = Field(default=None, description="as pool if not given")
     padding: Padding = Padding.VALID
 
 
@@ -233,7 +239,7 @@ class DropoutLayer(LayerCard):
 
     stem = "dropout"
     kind: Literal["dropout"] = "dropout"
-    rate: float = Field(0.5, gt=0, lt=1)
+    rate: float = Field(default=0.5, gt=0, lt=1)
 
 
 class BatchNormLayer(LayerCard):
@@ -269,8 +275,8 @@ LECTURE: tuple[AnyLayer, ...] = (
 class Model(Section):
     """The network: a stack of layers, or a Python function that returns a Keras model."""
 
-    layers: tuple[Annotated[AnyLayer, Field(discriminator="kind")], ...] = Field(LECTURE, validate_default=True)
-    function: str = Field("", description="'module:function' instead of layers; it gets the input shape")
+    layers: tuple[Annotated[AnyLayer, Field(discriminator="kind")], ...] = Field(default=LECTURE, validate_default=True)
+    function: str = Field(default="", description="'module:function' instead of layers; it gets the input shape")
 
     @field_validator("layers")
     @classmethod
@@ -318,15 +324,15 @@ class Training(Section):
 
     optimizer: OptimizerKind = OptimizerKind.ADAM
     learning_rate: Rate = 0.001
-    momentum: Share = Field(0.9, description="of sgd")
+    momentum: Share = Field(default=0.9, description="of sgd")
     schedule: Schedule = Schedule.COSINE
-    epochs: int = Field(32, ge=1, le=100_000)
-    batch: int = Field(50, ge=1, le=100_000)
-    validation_split: float = Field(0.2, ge=0, le=0.9, description="share of the training set held out")
-    loss: Literal["auto", "categorical", "binary"] = Field("auto", description="from the last layer if auto")
-    patience: int = Field(0, ge=0, description="stop after so many epochs without a better one; 0: never")
-    restore_best: bool = Field(True, description="keep the weights of the best epoch by validation accuracy")
-    seed: int = Field(0, ge=0, le=2**31 - 1)
+    epochs: int = Field(default=32, ge=1, le=100_000)
+    batch: int = Field(default=50, ge=1, le=100_000)
+    validation_split: float = Field(default=0.2, ge=0, le=0.9, description="share of the training set held out")
+    loss: Literal["auto", "categorical", "binary"] = Field(default="auto", description="from the last layer if auto")
+    patience: int = Field(default=0, ge=0, description="stop after so many epochs without a better one; 0: never")
+    restore_best: bool = Field(default=True, description="keep the weights of the best epoch by validation accuracy")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
 
 
 Integer = Annotated[int, Field(ge=-8, le=16)] | Literal["auto"]
@@ -335,13 +341,13 @@ Integer = Annotated[int, Field(ge=-8, le=16)] | Literal["auto"]
 class LayerQuantization(Section):
     """What one layer does differently from the rest; what is not given is as in [quantization]."""
 
-    weight_bits: int | None = Field(None, ge=1, le=16)
+    weight_bits: int | None = Field(default=None, ge=1, le=16)
     weight_integer: Integer | None = None
-    bias_bits: int | None = Field(None, ge=1, le=24)
+    bias_bits: int | None = Field(default=None, ge=1, le=24)
     bias_integer: Integer | None = None
-    activation_bits: int | None = Field(None, ge=1, le=16)
+    activation_bits: int | None = Field(default=None, ge=1, le=16)
     activation_integer: Integer | None = None
-    kernel: str | None = Field(None, description="a QKeras quantizer by name instead of bits")
+    kernel: str | None = Field(default=None, description="a QKeras quantizer by name instead of bits")
     bias: str | None = None
     activation: str | None = None
 
@@ -353,19 +359,19 @@ class Quantization(Section):
     its activations on training images.
     """
 
-    weight_bits: int = Field(6, ge=1, le=16)
+    weight_bits: int = Field(default=6, ge=1, le=16)
     weight_integer: Integer = 0
-    bias_bits: int = Field(8, ge=1, le=24)
+    bias_bits: int = Field(default=8, ge=1, le=24)
     bias_integer: Integer = "auto"
-    activation_bits: int = Field(6, ge=1, le=16)
+    activation_bits: int = Field(default=6, ge=1, le=16)
     activation_integer: Integer = "auto"
-    kernel: str = Field("", description="a QKeras quantizer by name, e.g. 'quantized_bits(4, 0, alpha=1)'")
+    kernel: str = Field(default="", description="a QKeras quantizer by name, e.g. 'quantized_bits(4, 0, alpha=1)'")
     bias: str = ""
-    activation: str = Field("", description="a QKeras activation by name, e.g. 'quantized_relu(6, 2)'")
-    epochs: int = Field(16, ge=0, le=100_000, description="of quantization-aware training; 0: only round")
+    activation: str = Field(default="", description="a QKeras activation by name, e.g. 'quantized_relu(6, 2)'")
+    epochs: int = Field(default=16, ge=0, le=100_000, description="of quantization-aware training; 0: only round")
     learning_rate: Rate = 0.0005
     schedule: Schedule = Schedule.COSINE
-    batch: int = Field(50, ge=1, le=100_000)
+    batch: int = Field(default=50, ge=1, le=100_000)
     layers: dict[str, LayerQuantization] = Field(default_factory=dict)
 
     def of(self, layer: str) -> LayerQuantization:
@@ -386,7 +392,7 @@ class Quantization(Section):
 class LayerDesignCard(Section):
     """What one layer does differently from the rest of the design."""
 
-    reuse_factor: int | None = Field(None, ge=1)
+    reuse_factor: int | None = Field(default=None, ge=1)
     strategy: Strategy | None = None
 
 
@@ -394,12 +400,12 @@ class DesignCard(Section):
     """How the network becomes hardware; decides cost and speed, not one bit of the result."""
 
     backend: Backend = Backend.VITIS
-    board: str = Field("pynq-z2", description="`fpgaml boards` lists them")
-    part: str = Field("", description="a part number, instead of the board's")
-    clock_ns: float | None = Field(None, gt=0, le=1000, description="the board's usual clock if not given")
+    board: str = Field(default="pynq-z2", description="`fpgaml boards` lists them")
+    part: str = Field(default="", description="a part number, instead of the board's")
+    clock_ns: float | None = Field(default=None, gt=0, le=1000, description="the board's usual clock if not given")
     io_type: IoType = IoType.PARALLEL
     strategy: Strategy = Strategy.LATENCY
-    reuse_factor: int = Field(1, ge=1)
+    reuse_factor: int = Field(default=1, ge=1)
     layers: dict[str, LayerDesignCard] = Field(default_factory=dict)
 
     @field_validator("board")
@@ -429,8 +435,10 @@ class DesignCard(Section):
 class Output(Section):
     """Where the run lives and what it keeps."""
 
-    folder: str = Field("hls_projects", min_length=1, description="runs go to <folder>/<name>")
-    golden_images: int = Field(100, ge=1, le=10_000, description="test images whose every layer is kept and compared")
+    folder: str = Field(default="hls_projects", min_length=1, description="runs go to <folder>/<name>")
+    golden_images: int = Field(
+        default=100, ge=1, le=10_000, description="test images whose every layer is kept and compared"
+    )
 
 
 # --- the card -------------------------------------------------------------------------------------------------------
