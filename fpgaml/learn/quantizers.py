@@ -83,7 +83,7 @@ def _refuse_scale(quantizer: Any, where: str) -> None:
     alpha = quantizer.alpha
     if alpha is not None and (isinstance(alpha, str) or float(alpha) != 1.0):
         raise UnsupportedLayer(
-            f"layer {where!r}: an activation quantizer must have alpha 1 or None, not {alpha!r}, which scales by the data"
+            f"layer {where!r}: an activation quantizer must have alpha 1 or None, not {alpha!r}: it scales by data"
         )
 
 
