@@ -527,8 +527,7 @@ def card_of(table: Mapping[str, Any], where: str = "run card", folder: Path | No
         card = RunCard.model_validate_json(json.dumps(table, default=str))  # JSON: enums by name, lists as tuples
         card.task()
     except ValidationError as error:
-        lines = dict.fromkeys(_sentence(fault, table) for fault in error.errors(include_url=False))
-        raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from None
+        raise ConfigError("\n".join(f"{where}: {line}" for line in _sentences(error, table))) from None
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     if folder is not None:
@@ -595,6 +594,19 @@ def _checked(check: Callable[..., Any], value: str, *more: str) -> str:
     except ConfigError as error:
         raise ValueError(str(error)) from error
     return value
+
+
+def _sentences(error: ValidationError, table: Mapping[str, Any]) -> list[str]:
+    """Say each fault once; what the branches of a union would each have taken is joined by "or"."""
+    said: dict[str, str] = {}
+    for fault in error.errors(include_url=False):
+        line = _sentence(fault, table)
+        key = f"{fault['loc']}" if fault["type"] in ("extra_forbidden", "missing") else _place(fault, table)[0]
+        first, rule = said.get(key), line.removeprefix(f"{key} must be ")
+        if first and " must be " in first and rule != line:
+            line = first.rpartition(", not ")[0] + f" or {rule}"
+        said[key] = line
+    return list(dict.fromkeys(said.values()))
 
 
 def _sentence(fault: ErrorDetails, table: Mapping[str, Any]) -> str:

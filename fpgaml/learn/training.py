@@ -22,6 +22,7 @@ import tensorflow as tf
 from fpgaml.dataset import Array, Dataset
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.history import Epoch, History, Progress
+from fpgaml.learn.fused import fused
 from fpgaml.runcard import OptimizerKind, Schedule, Training
 
 EVALUATION_BATCH = 1000
@@ -62,7 +63,8 @@ def train(
     wanted = dataset.y_train if targets is None else targets
     watch = _Watch(logits, training, progress, dataset, held_out)
     images = _batches(dataset, wanted, learn, training.batch, training.seed)
-    logits.fit(images, epochs=training.epochs, callbacks=[watch], verbose=0, shuffle=False)
+    with fused(logits):
+        logits.fit(images, epochs=training.epochs, callbacks=[watch], verbose=0, shuffle=False)
     return watch.finish()
 
 
