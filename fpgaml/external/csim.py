@@ -163,7 +163,7 @@ def _read_traces(program: Program, shares: list[Share]) -> dict[str, Codes]:
 
 
 def harness(network: Network, project: Path) -> tuple[str, tuple[tuple[str, int], ...], np.dtype[np.integer]]:
-    """Return a project's C++ main program, the layers it can trace with their sizes, and the type of its input codes."""
+    """Return a project's C++ main program, its traced layers with their sizes, and the type of its input codes."""
     top = project / "firmware" / f"{network.name}.cpp"
     if not top.is_file():
         raise FormatError(
