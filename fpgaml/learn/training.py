@@ -21,11 +21,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from fpgaml.comparison import classify
 from fpgaml.dataset import Array, Dataset
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.history import Epoch, History, Progress
 from fpgaml.learn.fused import fused
 from fpgaml.learn.pruning import Pruner
+from fpgaml.metrics import cross_entropy
 from fpgaml.runcard import OptimizerKind, Schedule, Training
 
 Tensor = Any  # a TensorFlow tensor; TensorFlow ships no types
@@ -60,7 +62,7 @@ def train(
     binary = int(logits.output_shape[-1]) == 1
     logits.compile(
         optimizer=_optimizer(training),
-        loss=teacher.loss(binary) if teacher else cross_entropy(binary),
+        loss=teacher.loss(binary) if teacher else entropy_loss(binary),
         metrics=[_accuracy],
         steps_per_execution=min(STEPS_PER_CALL, math.ceil(len(learn) / training.batch)),
         jit_compile=False,  # measured: XLA makes small convolutions 2.5 to 4.6 times slower
@@ -86,13 +88,6 @@ def predict(model: keras.Model, dataset: Dataset, codes: Array) -> np.ndarray[An
         for start in range(0, len(codes), EVALUATION_BATCH)
     ]
     return np.concatenate(parts)
-
-
-def classify(logits: Array) -> Array:
-    """Return the class of each row: the largest logit, or for one output whether it is above 0."""
-    if logits.shape[-1] == 1:
-        return (logits[:, 0] > 0).astype(np.int64)
-    return np.asarray(logits.argmax(axis=-1))
 
 
 def logits_model(model: keras.Model) -> keras.Model:
@@ -133,7 +128,7 @@ class Teacher:
 
     def loss(self, binary: bool) -> Callable[[Tensor, Tensor], Tensor]:
         """Return the loss of logits against such targets."""
-        plain = cross_entropy(binary)
+        plain = entropy_loss(binary)
         heat = self.temperature
 
         def soft(targets: Tensor, logits: Tensor) -> Tensor:
@@ -150,7 +145,7 @@ class Teacher:
         return soft
 
 
-def cross_entropy(binary: bool) -> keras.losses.Loss:
+def entropy_loss(binary: bool) -> keras.losses.Loss:
     """Return the loss of logits against labels."""
     if binary:
         return keras.losses.BinaryCrossentropy(from_logits=True)
@@ -276,7 +271,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no 
             np.asarray(self.logits(images[start : start + EVALUATION_BATCH], training=False), np.float64)
             for start in range(0, len(images), EVALUATION_BATCH)
         ])  # fmt: skip
-        return entropy(logits, labels), float((classify(logits) == labels).mean())
+        return cross_entropy(logits, labels), float((classify(logits) == labels).mean())
 
     def _judge(self, done: Epoch) -> None:
         """Keep the weights if this epoch is the best so far; count the epochs since."""
@@ -308,13 +303,3 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no 
             self.logits.set_weights(self.weights)
             return History(tuple(self.epochs), self.kept, self.ended)
         return History(tuple(self.epochs), len(self.epochs), self.ended)
-
-
-def entropy(logits: Array, labels: Array) -> float:
-    """Return the mean cross-entropy of logits, shape (images, outputs), in nats."""
-    if logits.shape[-1] == 1:
-        sign = np.where(labels.reshape(-1) == 1, -1.0, 1.0)
-        return float(np.logaddexp(0.0, sign * logits[:, 0]).mean())
-    top = logits.max(axis=-1)
-    total = np.log(np.exp(logits - top[:, None]).sum(axis=-1)) + top
-    return float((total - logits[np.arange(len(labels)), labels]).mean())

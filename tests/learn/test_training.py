@@ -9,7 +9,7 @@ from fpgaml.dataset import images
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.history import Epoch, History
 from fpgaml.learn.architectures import build
-from fpgaml.learn.training import classify, entropy, evaluate, logits_model, predict, split, train
+from fpgaml.learn.training import evaluate, logits_model, predict, split, train
 from fpgaml.runcard import card_of
 
 
@@ -103,14 +103,6 @@ def test_logits_are_cut_before_softmax(data):
     assert logits_model(logits_model(model)).layers[-1].name == "fc1"
     soft = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(model(data.values(data.x_test)), soft, rtol=1e-5)
-
-
-def test_entropy_and_classes():
-    assert entropy(np.array([[0.0, 0.0]]), np.array([1])) == pytest.approx(math.log(2))
-    assert entropy(np.array([[1000.0, 0.0]]), np.array([1])) == 1000.0
-    assert entropy(np.array([[3.0]]), np.array([1])) == pytest.approx(math.log1p(math.exp(-3)))
-    np.testing.assert_array_equal(classify(np.array([[0.5], [0.0], [-1]])), [1, 0, 0])
-    np.testing.assert_array_equal(classify(np.array([[1, 3, 3], [5, 5, 0]])), [1, 0])
 
 
 def test_epochs_are_plain_values():
