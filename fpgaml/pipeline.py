@@ -30,6 +30,7 @@ from fpgaml.external import csim
 from fpgaml.fixed import Floats
 from fpgaml.history import Epoch, History
 from fpgaml.network import Network, load, save
+from fpgaml.profile import plain, profile
 from fpgaml.report import results
 from fpgaml.runcard import RunCard
 from fpgaml.skeleton import skeleton
@@ -209,13 +210,10 @@ def _quantize(workspace: Workspace, listener: Listener) -> str:
 
 def _profile(workspace: Workspace, listener: Listener) -> str:
     data, network = verbs.load_data(workspace.card), load(workspace / "network.npz")
-    from fpgaml.profile import profile
-
-    found = profile(network, data.x_test)
-    workspace.write(
-        "profile.json", lambda path: path.write_text(json.dumps(found.to_json(), indent=1), encoding="utf-8")
-    )
-    return found.summary()
+    found = profile(network, data.x_test, data.y_test)
+    text = json.dumps(plain(found), indent=1)
+    workspace.write("profile.json", lambda path: path.write_text(text, encoding="utf-8"))
+    return f"ranges and used bits of {len(found.tensors)} tensors over {len(data.x_test):,} images"
 
 
 def _convert(workspace: Workspace, listener: Listener) -> str:
@@ -259,7 +257,14 @@ def _report(workspace: Workspace, listener: Listener) -> str:
 
 
 STEPS = (
-    Step("train", _train, (), ("float.keras", "float_history.json", "float_logits.npy"), ("data", "model", "training"), STACK),
+    Step(
+        "train",
+        _train,
+        (),
+        ("float.keras", "float_history.json", "float_logits.npy"),
+        ("data", "model", "training"),
+        STACK,
+    ),
     Step(
         "quantize",
         _quantize,

@@ -45,7 +45,7 @@ def skeleton(card: RunCard, shape: Shape) -> Network | None:
                 padding = _pads(entry.name, x, window, strides, entry.padding)
                 made = Conv(entry.name, (before,), kernel, _zeros(entry.filters), strides, padding)
             case PoolLayer():
-                rank = 1 if entry.kind.endswith("1d") else 2  # type: ignore[attr-defined]  # each pool has a kind
+                rank = 1 if entry.kind.endswith("1d") else 2
                 window = _per_axis(entry.pool, rank)
                 strides = window if entry.strides is None else _per_axis(entry.strides, rank)
                 made = MaxPool(

@@ -49,7 +49,7 @@ class Workspace:
         try:
             if folder.exists() and not mark.is_file() and any(folder.iterdir()):
                 raise ConfigError(
-                    f"output folder {folder} exists and is no run of fpgaml; move it away, or give the card another name"
+                    f"output folder {folder} is no run of fpgaml; move it away, or give the card another name"
                 )
             folder.mkdir(parents=True, exist_ok=True)
             if not os.access(folder, os.W_OK):

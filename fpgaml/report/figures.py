@@ -66,7 +66,7 @@ def learning_curves(histories: dict[str, History]) -> tuple[Figure, str]:
     _zoom_accuracy(accuracy)
     caption = (
         "Loss and accuracy by epoch; dashed on training images, solid on held-out ones. Quantization-aware training "
-        "(orange) goes on from the float weights (blue). Dots: the epochs whose weights were kept. Look for solid lines "
+        "(orange) goes on from the float weights (blue). Dots: the epochs kept. Look for solid lines "
         "that rise away from the dashed ones: overfitting."
     )
     return figure, caption
@@ -92,7 +92,7 @@ def confusion(facts: Facts) -> tuple[Figure, str]:
         ax.set_title(f"{name}: {accuracy:.2%} right", fontsize=10)
         _label(ax, "class found", "true class")
         ax.grid(visible=False)
-    caption = "How often each true class (row) was put into each class (column). Colour: wrong ones; grey numbers: right ones."
+    caption = "How often each true class (row) was put into each class (column). Colour: wrong; grey numbers: right."
     return figure, caption
 
 

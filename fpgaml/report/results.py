@@ -105,7 +105,7 @@ def comparison_record(comparison: Comparison, proof: Proof) -> dict[str, Any]:
 
 def size_record(network: Network) -> dict[str, Any]:
     """Return how large a network is: parameters, non-zero ones, and bits of storage, in all and by layer."""
-    layers = []
+    layers: list[dict[str, Any]] = []
     for layer in network:
         held = weights_of(layer)
         if held:
