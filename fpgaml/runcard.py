@@ -360,7 +360,7 @@ class Quantization(Section):
     """
 
     weight_bits: int = Field(default=6, ge=1, le=16)
-    weight_integer: Integer = 0
+    weight_integer: Integer = "auto"
     bias_bits: int = Field(default=8, ge=1, le=24)
     bias_integer: Integer = "auto"
     activation_bits: int = Field(default=6, ge=1, le=16)
@@ -369,7 +369,7 @@ class Quantization(Section):
     bias: str = ""
     activation: str = Field(default="", description="a QKeras activation by name, e.g. 'quantized_relu(6, 2)'")
     epochs: int = Field(default=16, ge=0, le=100_000, description="of quantization-aware training; 0: only round")
-    learning_rate: Rate = 0.0005
+    learning_rate: Rate = 0.0002
     schedule: Schedule = Schedule.COSINE
     batch: int = Field(default=50, ge=1, le=100_000)
     layers: dict[str, LayerQuantization] = Field(default_factory=dict)

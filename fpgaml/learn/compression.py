@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -30,9 +31,9 @@ from fpgaml.errors import ConfigError
 from fpgaml.history import Epoch, History
 from fpgaml.learn import architectures, store
 from fpgaml.learn.pruning import Pruner, cut_neurons
-from fpgaml.learn.quantization import CALIBRATION_IMAGES, WEIGHTED, quantized_kernel, twin
+from fpgaml.learn.quantization import CALIBRATION_IMAGES, WEIGHTED, fold, quantized_kernel, twin
 from fpgaml.learn.training import Teacher, evaluate, logits_model, predict, train
-from fpgaml.runcard import RunCard, Stage, Structure, load_card
+from fpgaml.runcard import Quantization, RunCard, Stage, Structure, load_card
 
 StageProgress = Callable[[str, Epoch], None]
 
@@ -183,13 +184,29 @@ def _run(
             pruner = Pruner(model, sparsity=own.sparsity, scope=own.scope, ramp=own.ramp, per_layer=shares)
         case Stage.QAT | Stage.QAP:
             zeros = _has_zeros(model)
-            model = twin(model, card.quantization, dataset.values(dataset.x_train[:CALIBRATION_IMAGES]))
-            pruner = Pruner.keeping(model) if zeros else None
+            images = dataset.values(dataset.x_train[:CALIBRATION_IMAGES])
             if stage is Stage.QAT:
                 training = card.retraining()
+                model = twin(model, card.quantization, images)
+                pruner = Pruner.keeping(model) if zeros else None
             else:
-                pruner = Pruner(model, sparsity=own.sparsity, scope=own.scope, ramp=own.ramp, per_layer=shares)
+                settings: dict[str, Any] = {"sparsity": own.sparsity, "scope": own.scope, "per_layer": shares}
+                model = _twin_of_survivors(model, card.quantization, images, settings)
+                pruner = Pruner(model, ramp=own.ramp, **settings)
     return model, train(model, dataset, training, progress=progress, teacher=teacher, pruner=pruner)
+
+
+def _twin_of_survivors(
+    model: keras.Model, quantization: Quantization, images: Array, settings: dict[str, Any]
+) -> keras.Model:
+    """Return the twin of `model` with the integer bits that fit the weights which pruning will leave, the large ones."""
+    pruned = keras.models.clone_model(model)
+    pruned.set_weights(model.get_weights())
+    Pruner(pruned, ramp=0, **settings).advance(1.0)
+    quantized = twin(pruned, quantization, images)
+    for name, folded in fold(model)[0].items():
+        quantized.get_layer(name).kernel.assign(folded.kernel)
+    return quantized
 
 
 def _shares(model: keras.Model, sparsity: float) -> dict[str, float]:

@@ -46,7 +46,14 @@ def described(model):
 
 def test_structure():
     own = {"d1": {"weight_bits": 3, "weight_integer": -1, "activation_bits": 4}}
-    bits = {"weight_bits": 5, "bias_bits": 7, "bias_integer": 1, "activation_bits": 6, "activation_integer": 2}
+    bits = {
+        "weight_bits": 5,
+        "weight_integer": 0,
+        "bias_bits": 7,
+        "bias_integer": 1,
+        "activation_bits": 6,
+        "activation_integer": 2,
+    }
     made = quantized(float_model(), **bits, layers=own)
     assert described(made) == [
         ("image", "InputLayer"),
