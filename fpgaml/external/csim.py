@@ -1,0 +1,221 @@
+"""C simulation: compile the generated C++ with g++ and run images through it, on all cores.
+
+    program = build(project, log=...)                 compiled once, cached by the digest of what went in
+    logits  = simulate(program, codes)                output codes (images, *shape)
+    logits, layers = simulate(program, codes, trace=True)
+
+Codes go in and come out raw, so nothing is rounded on the way. Workers are processes, each with a share of the
+images: generated io_stream code keeps line buffers in static variables, and threads would mix them up. Each writes
+its own file; the file's size is its progress and, after a crash, says at which image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpgaml.accumulate import tensor_types
+from fpgaml.errors import FormatError, ToolFailed
+from fpgaml.external.process import find_tool, run_tool, stop
+from fpgaml.fixed import Codes, FixedPoint
+from fpgaml.network import Network
+
+HARNESS = Path(__file__).with_name("csim.cpp.in")
+FLAGS = ("-std=gnu++17", "-w")
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled C simulation: where it is, the project's weights it needs, and what it prints."""
+
+    path: Path
+    firmware: Path
+    network: Network
+    traced: tuple[tuple[str, int], ...]  # layer and number of values, in the order written
+    in_code: np.dtype[np.integer]
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def build(network: Network, project: Path, *, log: Path, optimize: str = "-O1") -> Program:
+    """Compile the project that `convert` wrote for `network`; reuse an earlier build of the very same sources.
+
+    Raises: ToolNotFound without g++; ToolFailed with the last lines of its log; FormatError for a foreign project.
+    """
+    compiler = find_tool("g++", "for C simulation; install it with your system's compiler package (build-essential)")
+    source, traced, in_code = harness(network, project)
+    flags = (*FLAGS, optimize)
+    key = _digest(project, source, flags, compiler)
+    folder = cache_folder() / key
+    path = folder / "csim"
+    if not _intact(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as name:
+            _compile(compiler, flags, project, source, Path(name), log)
+            try:
+                Path(name).rename(folder)
+            except OSError:
+                if not _intact(folder):  # another run built the same at the same time: that one serves
+                    raise
+            else:
+                Path(name).mkdir()  # for TemporaryDirectory to remove
+    else:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(f"compiled before: {path}\n", encoding="utf-8")
+    return Program(path, project / "firmware", network, traced, in_code)
+
+
+def cache_folder() -> Path:
+    """Return where compiled simulations are kept: $FPGAML_CACHE, or fpgaml in the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("FPGAML_CACHE") or Path(base) / "fpgaml") / "csim"
+
+
+def simulate(
+    program: Program, codes: NDArray[np.integer], *, trace: bool = False, progress: Progress | None = None
+) -> tuple[Codes, dict[str, Codes]]:
+    """Return output codes (images, *output shape) and, if `trace`, the codes of every layer that the C++ computes.
+
+    Raises: ToolFailed if a worker dies, naming the image it died at; the other workers finish first.
+    """
+    count = len(codes)
+    workers = max(1, min(cores(), count))
+    with tempfile.TemporaryDirectory(prefix="fpgaml-csim-") as name:
+        work = Path(name)
+        np.ascontiguousarray(codes, program.in_code).tofile(work / "input")
+        edges = [count * n // workers for n in range(workers + 1)]
+        shares = [(a, b - a, work / f"out{n}", work / f"trace{n}") for n, (a, b) in enumerate(pairwise(edges))]
+        _run_workers(program, work / "input", shares, trace, progress)
+        shape = program.network.shapes[program.network.output.name]
+        output = np.concatenate([np.fromfile(out, np.int64) for _, _, out, _ in shares]).reshape(count, *shape)
+        layers = _read_traces(program, shares) if trace else {}
+    return output, layers
+
+
+Share = tuple[int, int, Path, Path]
+
+
+def _run_workers(program: Program, images: Path, shares: list[Share], trace: bool, progress: Progress | None) -> None:
+    size = 8 * int(np.prod(program.network.shapes[program.network.output.name]))
+    processes = []
+    try:
+        for first, count, out, layers in shares:
+            args: list[str | Path] = [program.path, images, str(first), str(count), out, *([layers] if trace else [])]
+            processes.append(
+                subprocess.Popen(
+                    args,
+                    cwd=program.firmware,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            )
+        while any(process.poll() is None for process in processes):
+            time.sleep(0.02)
+            if progress:
+                progress(sum(_done(out, size) for _, _, out, _ in shares))
+    finally:
+        for process in processes:
+            stop(process)
+    broken = [
+        f"images {first} to {first + count - 1} stopped at {first + _done(out, size)} (exit code {process.returncode})"
+        for process, (first, count, out, _) in zip(processes, shares, strict=True)
+        if process.returncode
+    ]
+    if broken:
+        raise ToolFailed(f"C simulation of {program.network.name!r} died: {'; '.join(broken)}")
+    if progress:
+        progress(sum(count for _, count, _, _ in shares))
+
+
+def _done(out: Path, size: int) -> int:
+    return out.stat().st_size // size if out.exists() else 0
+
+
+def _read_traces(program: Program, shares: list[Share]) -> dict[str, Codes]:
+    types = tensor_types(program.network)
+    values = np.concatenate([np.fromfile(path, np.float64) for *_, path in shares])
+    table = values.reshape(-1, sum(size for _, size in program.traced))
+    found, at = {}, 0
+    for name, size in program.traced:
+        if name in types:
+            scaled = np.ldexp(table[:, at : at + size], types[name].fraction)
+            found[name] = scaled.astype(np.int64).reshape(len(table), *program.network.shapes[name])
+        at += size
+    return found
+
+
+def harness(network: Network, project: Path) -> tuple[str, tuple[tuple[str, int], ...], np.dtype[np.integer]]:
+    """Return a project's C++ main program, the layers it can trace with their sizes, and the type of its input codes."""
+    top = project / "firmware" / f"{network.name}.cpp"
+    if not top.is_file():
+        raise FormatError(
+            f"{project} is not the HLS project of network {network.name!r}: it has no firmware/{top.name}"
+        )
+    text = top.read_text(encoding="utf-8")
+    sizes = {name: int(np.prod(shape)) for name, shape in network.shapes.items()}
+    found = re.findall(r'save_layer_output<\w+>\(\w+, "(\w+)", ([^;]*)\);', text)
+    traced = tuple((name, sizes.get(name, 0)) for name, _ in found)
+    if unknown := [name for name, size in traced if not size]:
+        raise FormatError(f"{top} computes layer {unknown[0]!r}, which network {network.name!r} has not")
+    in_code = code_type(network.input.type)
+    names = {
+        "top": network.name,
+        "in_code": f"{in_code.name}_t",
+        "n_in": str(sizes[network.input.name]),
+        "n_out": str(sizes[network.output.name]),
+        "stream": str(int("hls::stream<input_t>" in text)),
+        "traced": ", ".join(f'{{"{name}", {size}}}' for name, size in traced),
+    }
+    source = re.sub(r"@(\w+)@", lambda m: names[m[1]], HARNESS.read_text(encoding="utf-8"))
+    return source, traced, in_code
+
+
+def code_type(kind: FixedPoint) -> np.dtype[np.integer]:
+    """Return the smallest numpy integer type that holds every code of `kind`."""
+    return np.promote_types(np.min_scalar_type(kind.low), np.min_scalar_type(kind.high))
+
+
+def _compile(compiler: str, flags: tuple[str, ...], project: Path, source: str, folder: Path, log: Path) -> None:
+    (folder / "main.cpp").write_text(source, encoding="utf-8")
+    include = [f"-I{project}", f"-I{project / 'firmware' / 'ap_types'}", '-DWEIGHTS_DIR="weights"']
+    top = project / "firmware" / (re.findall(r'"firmware/(\w+)\.h"', source)[0] + ".cpp")
+    run_tool([compiler, *flags, *include, folder / "main.cpp", top, "-o", folder / "csim"], cwd=folder, log=log)
+    (folder / "sha256").write_text(_sha(folder / "csim"), encoding="utf-8")
+
+
+def _intact(folder: Path) -> bool:
+    """Return whether a cached build is complete and unchanged."""
+    mark, path = folder / "sha256", folder / "csim"
+    return mark.is_file() and path.is_file() and mark.read_text(encoding="utf-8") == _sha(path)
+
+
+def _digest(project: Path, source: str, flags: tuple[str, ...], compiler: str) -> str:
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
+    sha = hashlib.sha256("\n".join([source, *flags, version]).encode())
+    firmware = project / "firmware"
+    for path in sorted(firmware.rglob("*")):
+        if path.suffix in (".h", ".cpp", ".hpp"):
+            sha.update(str(path.relative_to(firmware)).encode() + path.read_bytes())
+    return sha.hexdigest()[:32]
+
+
+def _sha(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

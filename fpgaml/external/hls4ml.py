@@ -1,0 +1,363 @@
+"""Lower a Network to an hls4ml project, and read back from the C++ that it is the same network.
+
+    convert(network, design, folder)     layers and types in, HLS project out, proved equal or ConversionMismatch
+
+*Lowering* means: hls4ml is given plain layers whose weights are quantized already, and an explicit type for every
+tensor, so that there is nothing left for it to infer, default or forget. It runs in a child process. What it wrote
+is then parsed (types in ``defines.h``, layer configurations in ``parameters.h``, weights in ``weights/*.txt``) and
+compared with the Network.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import singledispatch
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fpgaml.accumulate import tensor_types
+from fpgaml.design import Design, Strategy, check_design
+from fpgaml.errors import ConfigError, ConversionMismatch, UnsupportedLayer
+from fpgaml.external.process import run_tool
+from fpgaml.fixed import Codes, FixedPoint, Floats
+from fpgaml.network import (
+    Activation,
+    Add,
+    Concatenate,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Flatten,
+    Function,
+    Input,
+    Layer,
+    MaxPool,
+    Network,
+    Pad,
+    Reshape,
+    Shape,
+    Weights,
+    weights_of,
+)
+
+CHILD = Path(__file__).with_name("hls4ml_child.py")
+Entry = dict[str, Any]  # one layer in hls4ml's neutral layer list
+STAMP = "fpgaml"  # in place of hls4ml's random one, so that equal networks give equal projects
+
+
+def convert(network: Network, design: Design, folder: Path, *, log: Path) -> None:
+    """Write the HLS project of `network` into `folder` (replaced as a whole) and read it back.
+
+    Raises: ConfigError if the design cannot build the network; ToolFailed if hls4ml fails; ConversionMismatch if
+    the written C++ differs from the network.
+    """
+    check_design(network, design)
+    work = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    request, arrays = lower(network, design, work / "project")
+    (work / "request.json").write_text(json.dumps(request, indent=1), encoding="utf-8")
+    np.savez(work / "weights.npz", allow_pickle=False, **arrays)
+    child: list[str | Path] = [
+        sys.executable,
+        "-P",
+        CHILD,
+        "request.json",
+        "weights.npz",
+    ]  # -P: our hls4ml.py must not hide hls4ml
+    run_tool(child, cwd=work, log=log)
+    _blank_stamp(work / "project")
+    check_project(network, design, work / "project")
+    shutil.rmtree(folder, ignore_errors=True)
+    (work / "project").rename(folder)
+    shutil.rmtree(work)
+
+
+def lower(network: Network, design: Design, folder: Path) -> tuple[dict[str, Any], dict[str, Floats]]:
+    """Return hls4ml's layer list and configuration for `network` as JSON-ready data, and its weights by key."""
+    types, shapes = tensor_types(network), network.shapes
+    arrays: dict[str, Floats] = {}
+    layers: list[Entry] = []
+    config: dict[str, Entry] = {}
+    for layer in network:
+        entry = entry_of(layer, shapes[layer.sources[0]] if layer.sources else (), shapes[layer.name])
+        for field, weights in weights_of(layer).items():
+            arrays[f"{layer.name}.{field}"] = _array_for_hls4ml(layer, weights)
+            entry[f"{HLS4ML_WEIGHT[field]}_data"] = {"array": f"{layer.name}.{field}"}
+        layers.append({"name": layer.name, "inputs": list(layer.sources), "outputs": [layer.name], **entry})
+        config[layer.name] = {
+            "Precision": {what: kind.cpp for what, kind in expected_types(layer, types).items()},
+            "Strategy": design.strategy_of(layer.name),
+            "ReuseFactor": design.reuse_of(layer.name),
+            "Trace": True,  # compiled only into C simulation; lets it show every layer's output
+        }
+    project = {
+        "output_dir": str(folder),
+        "project_name": network.name,
+        "backend": design.backend,
+        "part": design.part,
+        "clock_period": design.clock_ns,
+        "io_type": design.io_type,
+    }
+    default = {
+        "Precision": {"default": "ap_fixed<16,6>"},
+        "ReuseFactor": design.reuse_factor,
+        "Strategy": design.strategy,
+    }
+    return {
+        "project": project,
+        "config": {"Model": default, "LayerName": config},
+        "layers": layers,
+        "inputs": [network.input.name],
+        "outputs": [network.output.name],
+    }, arrays
+
+
+HLS4ML_WEIGHT = {"kernel": "weight", "bias": "bias", "scale": "scale", "table": "table"}
+
+
+def expected_types(layer: Layer, types: dict[str, FixedPoint]) -> dict[str, FixedPoint]:
+    """Return every type of a layer by hls4ml's name for it: result, accum, and one for each weight array."""
+    found = {"result": types[layer.name]}
+    found |= {HLS4ML_WEIGHT[field]: weights.type for field, weights in weights_of(layer).items()}
+    if isinstance(layer, (Dense, Conv, DepthwiseConv, MaxPool)):
+        found["accum"] = types[layer.name]
+    return found
+
+
+@singledispatch
+def entry_of(layer: Layer, x: Shape, y: Shape) -> Entry:
+    """Return a layer's entry in hls4ml's neutral list, for its input and output shapes."""
+    raise UnsupportedLayer(f"layer {layer.name!r}: a {type(layer).__name__} cannot be converted")
+
+
+@entry_of.register
+def _(layer: Input, x: Shape, y: Shape) -> Entry:
+    return {"class_name": "InputLayer", "input_shape": list(y)}
+
+
+@entry_of.register
+def _(layer: Dense, x: Shape, y: Shape) -> Entry:
+    return {"class_name": "Dense", "n_in": x[-1], "n_out": y[-1], **_NO_QUANTIZERS}
+
+
+@entry_of.register
+def _(layer: Conv, x: Shape, y: Shape) -> Entry:
+    window = layer.kernel.codes.shape[:-2]
+    return {"class_name": f"Conv{len(window)}D", **_conv_entry(window, layer.strides, layer.padding, x, y)}
+
+
+@entry_of.register
+def _(layer: DepthwiseConv, x: Shape, y: Shape) -> Entry:
+    window = layer.kernel.codes.shape[:-1]
+    entry = {"class_name": f"DepthwiseConv{len(window)}D", "depth_multiplier": 1, "depthwise_quantizer": None}
+    return entry | _conv_entry(window, layer.strides, layer.padding, x, y)
+
+
+@entry_of.register
+def _(layer: MaxPool, x: Shape, y: Shape) -> Entry:
+    entry = {"class_name": f"MaxPooling{len(layer.window)}D", "data_format": "channels_last", "n_filt": y[-1]}
+    if len(layer.window) == 1:
+        entry |= {"n_in": x[0], "n_out": y[0]}
+    else:
+        entry |= {"in_height": x[0], "in_width": x[1], "out_height": y[0], "out_width": y[1]}
+    return entry | _by_axis("pool", layer.window) | _by_axis("stride", layer.strides) | _padding(layer.padding)
+
+
+@entry_of.register
+def _(layer: Activation, x: Shape, y: Shape) -> Entry:
+    if layer.slope:
+        raise UnsupportedLayer(f"layer {layer.name!r}: a leaky ReLU cannot be converted")
+    return {"class_name": "Activation", "activation": str(layer.function), "n_in": prod(x)}
+
+
+@entry_of.register(Flatten)
+@entry_of.register(Reshape)
+def _(layer: Layer, x: Shape, y: Shape) -> Entry:
+    return {"class_name": "Reshape", "target_shape": list(y)}
+
+
+@entry_of.register
+def _(layer: Pad, x: Shape, y: Shape) -> Entry:
+    entry = {"class_name": f"ZeroPadding{len(y) - 1}D", "data_format": "channels_last", "n_chan": y[-1]}
+    return entry | _by_axis("in", x[:-1]) | _by_axis("out", y[:-1]) | _padding(layer.padding)
+
+
+@entry_of.register
+def _(layer: Add, x: Shape, y: Shape) -> Entry:
+    if len(layer.sources) != 2:
+        raise UnsupportedLayer(f"layer {layer.name!r}: hls4ml adds two inputs, not {len(layer.sources)}")
+    return {"class_name": "Merge", "op": "add"}
+
+
+@entry_of.register
+def _(layer: Concatenate, x: Shape, y: Shape) -> Entry:
+    if len(layer.sources) != 2:
+        raise UnsupportedLayer(f"layer {layer.name!r}: hls4ml concatenates two inputs, not {len(layer.sources)}")
+    return {"class_name": "Concatenate", "op": f"concatenate{len(y)}d", "axis": len(y)}
+
+
+_NO_QUANTIZERS = {"weight_quantizer": None, "bias_quantizer": None}
+_AXES = {1: ("width",), 2: ("height", "width")}
+_SIDES = {1: (("left", "right"),), 2: (("top", "bottom"), ("left", "right"))}
+
+
+def _conv_entry(window: Shape, strides: Shape, padding: tuple[tuple[int, int], ...], x: Shape, y: Shape) -> Entry:
+    sizes = _by_axis("in", x[:-1]) | _by_axis("out", y[:-1]) | _by_axis("filt", window) | _by_axis("stride", strides)
+    fixed = {"data_format": "channels_last", "n_chan": x[-1], "n_filt": y[-1]}
+    return sizes | _padding(padding) | fixed | _NO_QUANTIZERS
+
+
+def _by_axis(prefix: str, sizes: Shape) -> dict[str, int]:
+    return {f"{prefix}_{axis}": int(n) for axis, n in zip(_AXES[len(sizes)], sizes, strict=True)}
+
+
+def _padding(padding: tuple[tuple[int, int], ...]) -> dict[str, int]:
+    sides = zip(_SIDES[len(padding)], padding, strict=True)
+    return {f"pad_{name}": n for names, ends in sides for name, n in zip(names, ends, strict=True)}
+
+
+def _array_for_hls4ml(layer: Layer, weights: Weights) -> Floats:
+    values = weights.values
+    if isinstance(layer, DepthwiseConv) and weights is layer.kernel:
+        return values[..., None]  # Keras' axes: window, channels, multiplier
+    return values
+
+
+def _blank_stamp(project: Path) -> None:
+    """Replace hls4ml's random stamp, so that the same network always gives the same files."""
+    script = project / "build_lib.sh"
+    text = script.read_text(encoding="utf-8")
+    found = re.search(r"^LIB_STAMP=(\w+)$", text, re.MULTILINE)
+    if found:
+        script.write_text(text.replace(found[1], STAMP), encoding="utf-8")
+
+
+def check_project(network: Network, design: Design, project: Path) -> None:
+    """Read a written project back and compare every type and every weight with the Network.
+
+    Raises: ConversionMismatch with the first layer that differs, what the C++ says and what it should.
+    """
+    written = read_project(network, project)
+    types = tensor_types(network)
+    for layer in network:
+        found = written.get(layer.name)
+        if found is None:
+            if not _may_vanish(layer, types):
+                raise ConversionMismatch(f"layer {layer.name!r} is missing from the C++ in {project}")
+            continue
+        for what, kind in expected_types(layer, types).items():
+            if what in found.types and found.types[what] != kind:
+                raise ConversionMismatch(
+                    f"layer {layer.name!r}: the C++ has {found.types[what]} as {what} type, the network {kind}"
+                )
+        for field, weights in weights_of(layer).items():
+            _check_weights(layer, field, weights, found, design)
+
+
+@dataclass(frozen=True)
+class Written:
+    """One layer as the C++ has it: types by hls4ml's name, weight codes (flat, in file order) by weight name."""
+
+    types: dict[str, FixedPoint]
+    weights: dict[str, Codes]
+
+
+def read_project(network: Network, project: Path) -> dict[str, Written]:
+    """Return what ``defines.h``, ``parameters.h``, the top function and ``weights/`` say of each layer of `network`.
+
+    Raises: ConversionMismatch if a file is missing or a type cannot be found.
+    """
+    firmware = project / "firmware"
+    try:
+        top = (firmware / f"{network.name}.cpp").read_text(encoding="utf-8")
+        defines = (firmware / "defines.h").read_text(encoding="utf-8")
+        parameters = (firmware / "parameters.h").read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConversionMismatch(f"{project} is not a complete HLS project of {network.name!r}: {error}") from error
+    typedefs = _typedefs(defines)
+    configs = {
+        name: dict((key, value) for value, key in re.findall(r"typedef (\w+) (\w+);", body))
+        for name, body in re.findall(r"struct (\w+) :[^{]*\{(.*?)\n\};", parameters, re.DOTALL)
+    }
+    found = {network.input.name: Written({"result": typedefs["input_t"]}, {})}
+    for call, name in re.findall(r"nnet::\w+<(.*)\); // (\w+)$", top, re.MULTILINE):
+        if name not in network.shapes:
+            continue  # hls4ml's own helpers: zero padding before a streamed convolution, clones, repacking
+        arguments, _, values = call.partition(">(")
+        _, *outputs, config = [part.strip() for part in arguments.split(",")]
+        inside = configs.get(config, {})
+        types = {"result": typedefs[outputs[-1]]}
+        types |= {
+            what: typedefs[inside[f"{what}_t"]]
+            for what in ("accum", "weight", "bias", "scale")
+            if f"{what}_t" in inside
+        }
+        files = [part.strip() for part in values.split(",") if (firmware / "weights" / f"{part.strip()}.txt").is_file()]
+        kinds = ["scale", "bias"] if files and files[0].startswith("s") else ["weight", "bias"]
+        weights = {
+            kind: _read_codes(firmware / "weights" / f"{file}.txt", types[kind])
+            for kind, file in zip(kinds, files, strict=False)
+        }
+        found[name] = Written(types, weights)
+    return found
+
+
+def _typedefs(defines: str) -> dict[str, FixedPoint]:
+    """Return the fixed-point type behind each name; a stream's is that of its elements."""
+    found = {}
+    for text, name in re.findall(r"^typedef (.+?) (\w+);$", defines, re.MULTILINE):
+        element = re.fullmatch(r"nnet::array<(.+), [\d*]+>", text)
+        with suppress(ConfigError):  # other typedefs are of no concern
+            found[name] = FixedPoint.parse(element[1] if element else text)
+    return found
+
+
+def _read_codes(path: Path, kind: FixedPoint) -> Codes:
+    values = np.array(path.read_text(encoding="utf-8").replace("\n", "").split(","), dtype=np.float64)
+    scaled = np.ldexp(values, kind.fraction)
+    if (scaled != np.rint(scaled)).any():
+        raise ConversionMismatch(f"{path}: value {values[scaled != np.rint(scaled)][0]!r} is not on the grid of {kind}")
+    return scaled.astype(np.int64)
+
+
+def _check_weights(layer: Layer, field: str, weights: Weights, found: Written, design: Design) -> None:
+    written = found.weights.get(HLS4ML_WEIGHT[field])
+    if written is None:
+        raise ConversionMismatch(f"layer {layer.name!r}: the C++ has no {field}")
+    expected = _file_order(layer, field, weights, design)
+    if written.shape != expected.shape:
+        raise ConversionMismatch(
+            f"layer {layer.name!r}: the C++ has {written.size} {field} values, not {expected.size}"
+        )
+    wrong = np.flatnonzero(written != expected)
+    if wrong.size:
+        at = wrong[0]
+        raise ConversionMismatch(
+            f"layer {layer.name!r}: {wrong.size} of {written.size} {field} values differ in the C++; the first, at "
+            f"position {at}, has code {written[at]} where the network has {expected[at]}"
+        )
+
+
+def _file_order(layer: Layer, field: str, weights: Weights, design: Design) -> Codes:
+    """Return weight codes flat, in the order of hls4ml's weight files: outputs first for the resource strategies."""
+    codes = weights.codes
+    outputs_first = design.strategy_of(layer.name) in (Strategy.RESOURCE, Strategy.RESOURCE_UNROLLED)
+    if field == "kernel" and outputs_first and isinstance(layer, (Dense, Conv, DepthwiseConv)):
+        codes = np.moveaxis(codes, -1, 0)
+    return codes.ravel()
+
+
+def _may_vanish(layer: Layer, types: dict[str, FixedPoint]) -> bool:
+    """Return whether a layer may rightly leave no call in the C++: it only renames what it reads."""
+    same = bool(layer.sources) and types[layer.name] == types[layer.sources[0]]
+    linear = isinstance(layer, Activation) and layer.function is Function.LINEAR and same
+    return linear or isinstance(layer, (Flatten, Reshape))

@@ -1,0 +1,85 @@
+"""The one place that starts a program: a list of strings, never a shell, never another working directory than asked.
+
+    run_tool(["g++", "-O1", "main.cpp"], cwd=folder, log=folder / "g++.log")
+
+The log is always written. A program that is missing is `ToolNotFound`; one that fails is `ToolFailed`, with the
+command, its exit code, the log's path and last lines. An interrupt stops the program before it is passed on.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from fpgaml.errors import ToolFailed, ToolNotFound
+
+LAST_LINES = 12
+
+
+def find_tool(name: str, wanted_for: str) -> str:
+    """Return the path of program `name`. Raises: ToolNotFound, saying what it is `wanted_for`."""
+    found = shutil.which(name)
+    if not found:
+        raise ToolNotFound(f"{name} was not found on PATH; it is needed {wanted_for}")
+    return found
+
+
+def run_tool(args: Sequence[str | Path], *, cwd: Path, log: Path, timeout_s: float | None = None) -> None:
+    """Run a program to its end, standard output and error into `log`.
+
+    Raises: ToolNotFound if the program is missing; ToolFailed if it exits with another code than 0 or runs too long.
+    """
+    command = [str(arg) for arg in args]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8", errors="replace") as file:
+        file.write(f"$ {' '.join(command)}\n")
+        file.flush()
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise ToolNotFound(f"{command[0]} was not found") from error
+        try:
+            code = process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            stop(process)
+            raise ToolFailed(
+                f"{_short(command)} ran longer than {timeout_s:.0f} s and was stopped; log: {log}"
+            ) from error
+        except BaseException:  # Ctrl-C among them: leave no orphan behind
+            stop(process)
+            raise
+    if code:
+        raise ToolFailed(f"{_short(command)} failed with exit code {code}; log: {log}\n{last_lines(log)}")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a program and its children: ask, wait two seconds, insist."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            return
+        try:
+            os.killpg(process.pid, sign)
+            process.wait(2)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+
+
+def last_lines(log: Path, count: int = LAST_LINES) -> str:
+    """Return the last `count` lines of a log, indented."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]
+    return "\n".join(f"    {line}" for line in lines)
+
+
+def _short(command: list[str]) -> str:
+    return Path(command[0]).name + (f" {command[1]}" if len(command) > 1 and not command[1].startswith("/") else "")
