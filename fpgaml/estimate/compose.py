@@ -32,7 +32,8 @@ def latency_terms(timings: Sequence[Timing]) -> Terms:
         return {}
     if not timings[0].facts.target.dataflow:
         left = sum(t.depth % 1.0 for t in timings)  # what floors cut off adds up again across layers
-        return {"layers": sum(t.latency for t in timings), "boundaries": float(len(timings)), "left over": left}
+        boundaries = len(timings) / timings[0].facts.target.budget_ns
+        return {"layers": sum(t.latency for t in timings), "boundaries": boundaries, "left over": left}
     slowest = max(timings, key=lambda t: t.latency)
     return {"slowest": slowest.latency, "rest": sum(_tail(t) for t in timings if t is not slowest), "control": 1.0}
 
@@ -58,10 +59,13 @@ def _tail(timing: Timing) -> float:
 def fifo_terms(layers: Sequence[LayerFacts]) -> Terms:
     """Return the terms of LUT and FF between the layers: FIFOs by number and bits, and glue by layers."""
     found = {"layers": float(len(layers)), "control": 1.0}
-    for facts in layers:
-        if not facts.target.dataflow:
-            continue
+    for place, facts in enumerate(layers):
         elements = fifo_elements(facts)
+        if not facts.target.dataflow:
+            before = facts.lanes * facts.in_bits if place == 0 else 0
+            kept = elements * facts.out_bits if facts.kind in (Kind.DENSE, Kind.CONV) else 0
+            found["registers"] = found.get("registers", 0.0) + before + kept
+            continue
         if facts.target.tool is Tool.VITIS_HLS and facts.target.streams:
             parts = {"wide fifos": 1.0, "wide bits": float(elements * facts.out_bits)}
         else:
@@ -104,14 +108,25 @@ def _blocks(facts: LayerFacts) -> float:
 
 # What the coefficients are before any data: cycles of latency, LUTs and FFs a FIFO or a bit.
 PRIORS: dict[str, dict[str, float]] = {
-    "pipeline latency": {"layers": 1.0, "boundaries": 0.45, "left over": 0.9},
+    "pipeline latency": {"layers": 1.0, "boundaries": 2.0, "left over": 1.0},
     "dataflow latency": {"slowest": 1.0, "rest": 0.8, "control": 4.0},
     "LUT": {
-        "layers": 10.0, "control": 40.0, "fifos": 15.0, "fifo bits": 1.0, "wide fifos": 60.0, "wide bits": 0.8,
+        "layers": 10.0,
+        "control": 40.0,
+        "fifos": 15.0,
+        "fifo bits": 1.0,
+        "wide fifos": 60.0,
+        "wide bits": 0.8,
         "deep bits": 0.1,
     },
     "FF": {
-        "layers": 20.0, "control": 20.0, "fifos": 5.0, "fifo bits": 0.4, "wide fifos": 90.0, "wide bits": 0.5,
+        "layers": 20.0,
+        "control": 20.0,
+        "registers": 1.0,
+        "fifos": 5.0,
+        "fifo bits": 0.4,
+        "wide fifos": 90.0,
+        "wide bits": 0.5,
         "deep bits": 0.05,
     },
-}  # fmt: skip
+}

@@ -13,7 +13,7 @@ structure, so a coefficient reads as "LUTs a bit" and can be judged.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, floor, log, log2
+from math import ceil, floor, log2
 
 from fpgaml.design import Tool
 from fpgaml.estimate.facts import MATRICES, Kind, LayerFacts, Speed, memory_blocks, slices_of
@@ -276,19 +276,27 @@ def _unrolled_lut(facts: LayerFacts) -> Terms:
 
 
 def _unrolled_ff(facts: LayerFacts, delays: Delays) -> Terms:
-    levels, depth = facts.levels, depth_of(facts, delays)
-    kept = (1 + (1 - 2**-levels) / log(2)) / (levels + 1)  # mean share of a tree's values alive at a cut
-    cuts = floor(depth)
     limited = facts.shared > facts.limit
     _, interval = _product_cycles(facts, delays)
-    stages = floor(1.5 * _product_ns(facts, delays) / facts.target.budget_ns)
+    stages = floor(1.3 * _product_ns(facts, delays) / facts.target.budget_ns)
+    alive = _alive(facts, delays) / (1.33 if interval > 1 else 1.0)
     return {
-        "tree": facts.nonzero * facts.accum_bits * kept * cuts / max(1.0, min(interval, depth)),
+        "tree": alive * facts.accum_bits,
         "products": facts.heavy * (facts.in_bits + facts.weight_bits) * stages,
-        "outputs": facts.n_out * facts.accum_bits * min(1.0, depth),
-        "reuse": float(facts.nonzero * facts.accum_bits * limited),
+        "outputs": facts.n_out * facts.accum_bits * min(1.0, depth_of(facts, delays)),
+        "reuse": max(0.0, facts.nonzero - alive) * facts.accum_bits * limited,
         "inputs": float(facts.n_in * facts.in_bits * (limited or facts.target.dataflow)),
     }
+
+
+def _alive(facts: LayerFacts, delays: Delays) -> float:
+    """Return how many values the pipeline registers of an adder tree hold: a level down, half as many are left."""
+    per_level, product = delays.adder[facts.target.speed], _product_ns(facts, delays)
+    alive = 0.0
+    for cut in range(1, floor(depth_of(facts, delays)) + 1):
+        level = max(0.0, (0.9 * cut * facts.target.budget_ns - product) / per_level)  # a cut is never quite full
+        alive += max(facts.nonzero * 2**-level, min(facts.nonzero, facts.n_out))
+    return alive
 
 
 def _reused_lut(facts: LayerFacts) -> Terms:
@@ -347,7 +355,7 @@ PRIORS: dict[str, dict[str, dict[str, float]]] = {
     },
     "FF": {
         "dense unrolled": {
-            "tree": 0.5, "products": 1.5, "outputs": 0.5, "reuse": 0.7, "inputs": 0.4, "control": 10.0,
+            "tree": 0.9, "products": 1.5, "outputs": 0.5, "reuse": 0.7, "inputs": 0.4, "control": 10.0,
         },
         "dense reused": {"inputs": 1.0, "multipliers": 1.5, "accumulators": 1.5, "control": 150.0},
         "pooling": {"window": 1.0, "depth": 1.5, "control": 150.0},

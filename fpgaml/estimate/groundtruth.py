@@ -12,6 +12,7 @@ import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import ceil, prod
 from pathlib import Path
 
@@ -30,6 +31,7 @@ TRUTH_COLUMNS = {
     Metric.DSP: "dsp",
     Metric.BRAM18: "bram18k",
 }
+SIGNS_AND_SHIFTS = 1.4  # weights of different value that are one product: w, -w, 2w; between 1 and 2 x bits
 SYNTHESIS_COLUMNS = {Metric.LUT: "vs_lut", Metric.FF: "vs_ff", Metric.DSP: "vs_dsp", Metric.BRAM18: "vs_bram36"}
 
 
@@ -183,8 +185,7 @@ def _layer(row: Row, design: Row, target: Target) -> LayerFacts:
     n_in, n_out, window = _matrix(row, kind)
     channels, filters = _channels(row, kind, n_in, n_out)
     pixels_in, pixels_out = _pixels(row, kind, target, channels, n_in)
-    weights = _weights(row, n_in, n_out, _bits(row.get("weight_type", ""), default))
-    return LayerFacts(
+    facts = LayerFacts(
         name=row.get("layer_name") or row.get("module", ""),
         kind=kind,
         target=target,
@@ -206,8 +207,8 @@ def _layer(row: Row, design: Row, target: Target) -> LayerFacts:
         rounds="RND" in row.get("out_type", "") or "SAT" in row.get("out_type", ""),
         table_size=_integer(row, "table_size") or 1024,
         table_bits=_bits(row.get("table_type", "") or row.get("exp_table_type", ""), 18),
-        **weights,
     )
+    return _weights(facts, row)
 
 
 def _matrix(row: Row, kind: Kind) -> tuple[int, int, int]:
@@ -255,26 +256,23 @@ def _lanes(row: Row, target: Target, channels: int, n_in: int, pixels: int) -> i
     return max(1, n_in or channels * pixels)
 
 
-def _weights(row: Row, n_in: int, n_out: int, bits: int) -> dict[str, float | bool]:
-    """Return the statistics of the weights; guessed from their number and width where the row has none."""
-    total = float(_integer(row, "n_weights") or n_in * n_out)
+def _weights(facts: LayerFacts, row: Row) -> LayerFacts:
+    """Return `facts` with the statistics of its weights; guessed from number and width where the row has none."""
+    total = float(_integer(row, "n_weights") or facts.weights)
     nonzero = _number(row.get("w_nonzero", ""))
     digits = [_number(row.get(f"w_csd{n}", "")) for n in ("1", "2", "3", "4", "5plus")]
     if nonzero is None:
         nonzero = max(0.0, total - (_number(row.get("n_zeros_decl", "")) or 0.0))
     if any(d is None for d in digits):
-        heavy = nonzero * heavy_share(bits)
-        return {"nonzero": nonzero, "light": 0.6 * (nonzero - heavy), "heavy": heavy, "shared": heavy, "guessed": True}
+        heavy = nonzero * heavy_share(facts.weight_bits)
+        light = 0.6 * (nonzero - heavy)
+        return replace(facts, nonzero=nonzero, light=light, heavy=heavy, shared=heavy, guessed=True)
     counts = [float(d or 0) for d in digits]
     heavy = sum(counts[2:])
     distinct = _number(row.get("w_distinct", "")) or total
-    share = heavy / nonzero if nonzero else 0.0
-    return {
-        "nonzero": nonzero,
-        "light": counts[1],
-        "heavy": heavy,
-        "shared": expected_distinct(heavy, n_in, distinct * share / 2),
-    }
+    magnitudes = distinct * (heavy / nonzero if nonzero else 0.0) / SIGNS_AND_SHIFTS
+    shared = expected_distinct(heavy, facts.n_in, magnitudes)
+    return replace(facts, nonzero=nonzero, light=counts[1], heavy=heavy, shared=shared)
 
 
 def heavy_share(bits: int) -> float:
@@ -313,21 +311,38 @@ def _from_topology(row: Row, target: Target) -> list[LayerFacts]:
     if len(sizes) < 2 or any(not part.isdigit() and part not in ("softmax", "sigmoid") for part in parts):
         return []
     bits = _bits(row.get("default_precision", ""), 16)
-    reuse = [int(n) for n in re.findall(r"\d+", row.get("reuse_factor", ""))] or [1]
+    reuse = [max(1, int(n)) for n in re.findall(r"\d+", row.get("reuse_factor", ""))] or [1]
     found = []
-    for place, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for place, (n_in, n_out) in enumerate(pairwise(sizes)):
         heavy = n_in * n_out * heavy_share(bits)
-        widths = {"in_bits": bits, "weight_bits": bits, "accum_bits": bits, "out_bits": bits}
-        found.append(
-            LayerFacts(
-                f"dense{place}", Kind.DENSE, target, _strategy({}, row), reuse[min(place, len(reuse) - 1)], n_in, n_out,
-                channels=n_in, filters=n_out, lanes=n_in, nonzero=n_in * n_out, light=0.3 * n_in * n_out, heavy=heavy,
-                shared=heavy, guessed=True, **widths,
-            )  # fmt: skip
+        dense = LayerFacts(
+            name=f"dense{place}",
+            kind=Kind.DENSE,
+            target=target,
+            strategy=_strategy({}, row),
+            reuse=reuse[min(place, len(reuse) - 1)],
+            n_in=n_in,
+            n_out=n_out,
+            channels=n_in,
+            filters=n_out,
+            lanes=n_in,
+            nonzero=n_in * n_out,
+            light=0.3 * n_in * n_out,
+            heavy=heavy,
+            shared=heavy,
+            guessed=True,
         )
-        last = place == len(sizes) - 2
-        kind = Kind.SOFTMAX if last and parts[-1] == "softmax" else Kind.ACTIVATION
-        found.append(LayerFacts(f"activation{place}", kind, target, n_in=n_out, lanes=n_out, guessed=True, **widths))
+        softmax = place == len(sizes) - 2 and parts[-1] == "softmax"
+        after = LayerFacts(
+            name=f"activation{place}",
+            kind=Kind.SOFTMAX if softmax else Kind.ACTIVATION,
+            target=target,
+            n_in=n_out,
+            lanes=n_out,
+            guessed=True,
+        )
+        for facts in (dense, after):
+            found.append(replace(facts, in_bits=bits, weight_bits=bits, accum_bits=bits, out_bits=bits))
     return found
 
 
