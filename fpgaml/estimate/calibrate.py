@@ -25,7 +25,7 @@ from fpgaml.estimate.compose import Timing, fifo_terms, latency_terms
 from fpgaml.estimate.facts import Kind, LayerFacts
 from fpgaml.estimate.formulas import DELAYS, cycles_of, depth_of, ff_terms, lut_terms, regime_of
 from fpgaml.estimate.groundtruth import KnownDesign, KnownLayer, read
-from fpgaml.estimate.model import FITTED, Coefficients, predict, predict_layer, schedule_of
+from fpgaml.estimate.model import FITTED, Coefficients, group_of, predict, predict_layer, schedule_of
 from fpgaml.estimate.regression import fit, repository_weights, weighted_quantile
 from fpgaml.estimate.residuals import OFFSETS, Residual, Spread, table
 from fpgaml.measurement import ESTIMATED, RESOURCES, Metric
@@ -148,7 +148,7 @@ def residuals(designs: Sequence[KnownDesign], found: Coefficients) -> tuple[list
     for design in designs:
         facts = _facts(design)
         prediction = predict(facts, found)
-        whole += _compare(design.name, design.repository, schedule_of(facts), prediction.design, design.truth)
+        whole += _compare(design.name, design.repository, group_of(facts), prediction.design, design.truth)
         for layer, values in zip(design.layers, prediction.layers, strict=True):
             name = f"{design.name}/{layer.facts.name}"
             parts += _compare(name, design.repository, regime_of(layer.facts), values, layer.truth)
@@ -201,8 +201,11 @@ def with_intervals(rows: Sequence[Residual]) -> list[Residual]:
 
 
 def synthesis_ratios(designs: Sequence[KnownDesign], whole: Sequence[Residual]) -> dict[str, dict[str, float]]:
-    """Return, for each resource, what logic synthesis makes of the csynth estimate: median, 10 % and 90 % as logs."""
-    estimates = {(r.name, r.metric): r for r in whole}
+    """Return, for each resource, what logic synthesis makes of the csynth estimate: median, 10 % and 90 % as logs.
+
+    Recurrent networks are left out: no Network has them, and they shrink ten times as much.
+    """
+    estimates = {(r.name, r.metric): r for r in whole if r.group != "recurrent"}
     found = {}
     for metric in RESOURCES:
         rows = [

@@ -110,7 +110,7 @@ class LayerFacts:
     them in io_parallel, one pixel's channels in io_stream). light: weights of two nonzero canonical signed digits, one
     adder each. heavy: weights with three or more nonzero canonical
     signed digits: those that become multipliers. shared: the heavy products that differ (an input times the same
-    magnitude is made once).
+    magnitude is made once). stable: a softmax that subtracts the maximum first. guessed: the weights are not known.
     """
 
     name: str
@@ -138,6 +138,7 @@ class LayerFacts:
     shared: float = 0.0
     table_size: int = 1024
     table_bits: int = 18
+    stable: bool = True
     guessed: bool = False
 
     @property
@@ -175,6 +176,14 @@ class LayerFacts:
         if self.unrolled and self.nonzero and self.n_out:
             return max(1.0, self.nonzero / self.n_out)
         return float(max(1, self.n_in))
+
+    @cached_property
+    def adder_bits(self) -> int:
+        """Mean width of the adders of a tree: HLS cuts the accumulator down to what the products can reach.
+
+        Half of a tree's adders add two products, a quarter two of these sums: two bits more than a product on average.
+        """
+        return min(self.accum_bits, self.in_bits + self.weight_bits + 2)
 
     @cached_property
     def levels(self) -> float:

@@ -59,7 +59,10 @@ def depth_of(facts: LayerFacts, delays: Delays) -> float:
         case kind if kind in MATRICES:
             delay = _product_ns(facts, delays) + per_level * facts.levels
         case Kind.SOFTMAX:
-            delay = delays.softmax[speed] + 2 * per_level * log2(max(2, facts.lanes))
+            trees = 2 if facts.stable else 1  # the maximum and the sum
+            delay = delays.softmax[speed] * (1.0 if facts.stable else 0.3) + trees * per_level * log2(
+                max(2, facts.lanes)
+            )
         case Kind.GLOBAL_POOL:
             delay = per_level * log2(max(2, facts.pixels_in))
         case Kind.POOL:
@@ -218,7 +221,7 @@ def lut_terms(facts: LayerFacts) -> Terms:
             return {"comparators": float(facts.lanes * facts.in_bits), "control": 1.0}
         case Kind.SOFTMAX:
             fabric = facts.lanes * 324.0 * (facts.target.multipliers == "fabric")
-            bits = float(facts.lanes * facts.in_bits)
+            bits = float(facts.lanes * facts.in_bits) * (1.0 if facts.stable else 0.25)
             return {"elements": bits, "streamed": bits * facts.target.streams, "products": fabric, "control": 1.0}
         case Kind.AFFINE:
             return {
@@ -266,9 +269,9 @@ def ff_terms(facts: LayerFacts, delays: Delays = DELAYS) -> Terms:
 def _unrolled_lut(facts: LayerFacts) -> Terms:
     in_fabric = facts.multipliers if slices_of(facts) == 0 else 0
     return {
-        "adders": facts.nonzero * facts.accum_bits,
+        "adders": facts.nonzero * facts.adder_bits,
         "light": facts.light * facts.in_bits,
-        "heavy": facts.heavy * facts.accum_bits,
+        "heavy": facts.heavy * facts.adder_bits,
         "products": float(in_fabric * facts.in_bits * facts.weight_bits),
         "reuse": max(0.0, facts.shared - facts.multipliers) * facts.in_bits,
         "outputs": float(facts.n_out * facts.accum_bits),
@@ -281,10 +284,10 @@ def _unrolled_ff(facts: LayerFacts, delays: Delays) -> Terms:
     stages = floor(1.3 * _product_ns(facts, delays) / facts.target.budget_ns)
     alive = _alive(facts, delays) / (1.33 if interval > 1 else 1.0)
     return {
-        "tree": alive * facts.accum_bits,
+        "tree": alive * facts.adder_bits,
         "products": facts.heavy * (facts.in_bits + facts.weight_bits) * stages,
         "outputs": facts.n_out * facts.accum_bits * min(1.0, depth_of(facts, delays)),
-        "reuse": max(0.0, facts.nonzero - alive) * facts.accum_bits * limited,
+        "reuse": max(0.0, facts.nonzero - alive) * facts.adder_bits * limited,
         "inputs": float(facts.n_in * facts.in_bits * (limited or facts.target.dataflow)),
     }
 

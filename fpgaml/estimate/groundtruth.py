@@ -206,6 +206,7 @@ def _layer(row: Row, design: Row, target: Target) -> LayerFacts:
         out_bits=_bits(row.get("out_type", ""), default),
         rounds="RND" in row.get("out_type", "") or "SAT" in row.get("out_type", ""),
         table_size=_integer(row, "table_size") or 1024,
+        stable=row.get("implementation", "") not in ("latency", "argmax"),
         table_bits=_bits(row.get("table_type", "") or row.get("exp_table_type", ""), 18),
     )
     return _weights(facts, row)

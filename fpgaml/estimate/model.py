@@ -151,6 +151,15 @@ def schedule_of(layers: Sequence[LayerFacts]) -> str:
     return "dataflow latency" if layers and layers[0].target.dataflow else "pipeline latency"
 
 
+def group_of(layers: Sequence[LayerFacts]) -> str:
+    """Return the group of designs whose errors a design shares."""
+    if any(facts.kind is Kind.RECURRENT for facts in layers):
+        return "recurrent"
+    if not layers or not layers[0].target.dataflow:
+        return "pipeline"
+    return "stream" if layers[0].target.streams else "parallel dataflow"
+
+
 def synthesized(metric: Metric, median: float, known: Model, *, widen: bool = False) -> Interval:
     """Return the interval of a resource after logic synthesis, from the median estimate of HLS csynth."""
     ratio = known.synthesis[metric]

@@ -24,7 +24,8 @@ OFFSETS = {
     Metric.DSP: 1.0,
     Metric.BRAM18: 1.0,
 }
-BORROWED = 2.0  # a group's own repositories are joined by the weight of so many of the others
+BORROWED = 3.0  # a group's own repositories are joined by the weight of so many of the others
+TAIL = 0.07  # quantile of the known errors that ends an 80 % range for a new repository: few repositories, so below 0.1
 WIDENING = 1.6  # factor on the range, in the logarithm, outside the range of the data
 Z80 = 1.2816  # standard normal quantile of the ends of an 80 % range
 
@@ -59,7 +60,7 @@ def error_of(metric: Metric, estimate: float, truth: float) -> float:
 
 @dataclass(frozen=True)
 class Spread:
-    """The 10 % and 90 % quantiles of the errors of one metric in one group."""
+    """The ends of the 80 % range of the errors of one metric in one group, as logarithms."""
 
     low: float
     high: float
@@ -74,7 +75,7 @@ class Spread:
         share = BORROWED / sum(others)
         values = [r.error for r in own] + [r.error for r in all_of_metric]
         both = weights + [w * share for w in others]
-        return cls(min(0.0, weighted_quantile(values, both, 0.1)), max(0.0, weighted_quantile(values, both, 0.9)))
+        return cls(min(0.0, weighted_quantile(values, both, TAIL)), max(0.0, weighted_quantile(values, both, 1 - TAIL)))
 
     def around(self, metric: Metric, median: float, *, widen: bool = False) -> Interval:
         """Return the interval about an estimate, rounded outwards to whole units."""

@@ -25,7 +25,7 @@ from fpgaml.estimate.calibrate import FILES, cross_validate, digest, residuals, 
 from fpgaml.estimate.groundtruth import KnownDesign, read
 from fpgaml.estimate.model import Model, model, synthesized
 from fpgaml.estimate.residuals import Residual, Statistics, table
-from fpgaml.measurement import ESTIMATED, Metric
+from fpgaml.measurement import ESTIMATED
 
 
 @dataclass(frozen=True)
