@@ -83,7 +83,7 @@ class Verdict(StrEnum):
     TOO_LARGE = "does not fit"
 
 
-LIKELY, UNLIKELY = 0.9, 0.5  # probabilities of fitting above which a design fits, below which it does not
+LIKELY, UNLIKELY = 0.8, 0.5  # probabilities of fitting from which a design fits, and below which it does not
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from fpgaml.boards import Part
 from fpgaml.design import Design, LayerDesign, Strategy, matrix_size, valid_reuse_factors
 from fpgaml.errors import ConfigError
-from fpgaml.estimate.estimator import LIKELY, Estimate, Stage, Utilisation, estimate, utilisation
+from fpgaml.estimate.estimator import LIKELY, UNLIKELY, Estimate, Stage, Utilisation, estimate, utilisation
 from fpgaml.estimate.model import Model, model
 from fpgaml.network import Network
 
@@ -52,8 +52,9 @@ def fit(
     stage: Stage = Stage.CSYNTH,
     known: Model | None = None,
 ) -> tuple[Proposal, ...]:
-    """Return the proposals that fit `part` (and take at most `latency_us`), the best first; empty if there is none.
+    """Return proposals for `part` (that take at most `latency_us`), the best first; empty if nothing may fit.
 
+    What surely fits comes first; where nothing does, the likeliest that may (`Verdict.TIGHT`) is returned.
     Without a latency the best is the fastest, with one the cheapest. The design's own strategy is tried and, because
     its reuse saves more, the resource strategy. Only reuse factors that are valid for each layer are proposed.
 
@@ -68,7 +69,8 @@ def fit(
         proposal = _search(network, base, part, latency_us, stage, known)
         if proposal is not None and all(proposal.design != other.design for other in found):
             found.append(proposal)
-    return tuple(sorted(found, key=_cost if latency_us is not None else _time))
+    cost = _cost if latency_us is not None else _time
+    return tuple(sorted(found, key=lambda proposal: (not proposal.fits, cost(proposal))))
 
 
 def propose(network: Network, design: Design, part: Part, stage: Stage, known: Model) -> Proposal:
@@ -88,15 +90,22 @@ def _search(
     network: Network, base: Design, part: Part, latency_us: float | None, stage: Stage, known: Model
 ) -> Proposal | None:
     best: Proposal | None = None
+    tight: Proposal | None = None
     for factors in _ladder(network):
         proposal = propose(network, base.with_reuse(factors), part, stage, known)
-        if latency_us is not None and proposal.estimate.latency_us.median > latency_us:
+        if proposal.stopped or (latency_us is not None and proposal.estimate.latency_us.median > latency_us):
             continue
         if proposal.fits:
             best = proposal
             if latency_us is None:
                 return _refine(network, proposal, part, stage, known)
-    return best
+        elif proposal.utilisation.probability >= UNLIKELY and (tight is None or _gain(proposal, tight) > 0.02):
+            tight = proposal
+    return best or tight
+
+
+def _gain(proposal: Proposal, other: Proposal) -> float:
+    return proposal.utilisation.probability - other.utilisation.probability
 
 
 def _ladder(network: Network) -> Iterator[dict[str, int]]:
