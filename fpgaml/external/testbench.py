@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
+from collections.abc import Mapping
 from enum import StrEnum
 from math import prod
 from pathlib import Path
@@ -30,6 +31,7 @@ from fpgaml.external.process import find_tool, run_tool
 from fpgaml.network import Network
 
 TEMPLATE = Path(__file__).with_name("testbench.cpp.in")
+GOLDEN = Path(__file__).with_name("golden.h.in")
 FLAGS = ("-std=gnu++11", "-O1", "-w")
 
 
@@ -58,8 +60,13 @@ def write_testbench(network: Network, project: Path, codes: NDArray[np.integer])
     for name in names:
         write_codes(data / f"layer_{name}.dat", tensors[name])
     text = names_and_sizes(network, stream) | {"layers": _layer_table(network, names)}
-    source = re.sub(r"@(\w+)@", lambda m: text[m[1]], TEMPLATE.read_text(encoding="utf-8"))
-    (project / f"{network.name}_test.cpp").write_text(source, encoding="utf-8")
+    (project / f"{network.name}_test.cpp").write_text(fill(TEMPLATE, text), encoding="utf-8")
+    (project / "golden.h").write_text(GOLDEN.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def fill(template: Path, text: Mapping[str, str]) -> str:
+    """Return a template with each ``@name@`` replaced."""
+    return re.sub(r"@(\w+)@", lambda m: text[m[1]], template.read_text(encoding="utf-8"))
 
 
 def write_codes(path: Path, codes: NDArray[np.integer]) -> None:
@@ -102,24 +109,40 @@ def run_testbench(
 
 
 def compile_program(project: Path, sources: list[str], flags: list[str], log: Path) -> Path:
-    """Compile `sources` of a project (paths relative to it) with g++; reuse a build of the very same files.
+    """Compile `sources` of a project (paths relative to it) with g++; objects of the very same files are reused.
 
     Run the program in the project's folder: weights and data are found relative to it.
     Raises: ToolNotFound without g++; ToolFailed with the last lines of its log.
     """
     compiler = find_tool("g++", "to compile the test bench; install your system's compiler package (build-essential)")
-    command = [*FLAGS, *flags, "-Ifirmware/ap_types", '-DWEIGHTS_DIR="firmware/weights"', *sources]
-    sha = hashlib.sha256("\n".join([compiler, *command]).encode())
-    for path in sorted(path for path in project.rglob("*") if path.suffix in (".h", ".cpp")):
-        sha.update(path.relative_to(project).as_posix().encode() + path.read_bytes())
-    folder = cache_folder().with_name("testbench")
-    program = folder / sha.hexdigest()[:32]
+    command = [compiler, *FLAGS, *flags, "-Ifirmware/ap_types", '-DWEIGHTS_DIR="firmware/weights"']
+    objects = [_compile(project, source, command, log) for source in sources]
+    key = hashlib.sha256("".join(path.name for path in objects).encode()).hexdigest()[:32]
+    program = objects[0].with_name(key)
     if not program.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as work:
-            run_tool([compiler, *command, "-o", Path(work) / "program"], cwd=project, log=log)
-            (Path(work) / "program").replace(program)
+        _make(program, [compiler, *objects], project, log)
     return program
+
+
+def _compile(project: Path, source: str, command: list[str], log: Path) -> Path:
+    """Compile one source into the cache, unless the same source with the same headers is there."""
+    headers = [*project.glob("*.h"), *(project / "firmware").rglob("*.h"), *(project / "firmware").glob("*.cpp")]
+    headers += (project / source).parent.rglob("*.h")
+    sha = hashlib.sha256("\n".join([*command, source]).encode())
+    for path in sorted({project / source, *headers}):
+        sha.update(path.relative_to(project).as_posix().encode() + path.read_bytes())
+    made = cache_folder().with_name("testbench") / f"{sha.hexdigest()[:32]}.o"
+    if not made.is_file():
+        _make(made, [*command, "-c", source], project, log)
+    return made
+
+
+def _make(made: Path, command: list[str | Path], project: Path, log: Path) -> None:
+    """Run a compiler whose output is complete when it appears under its name."""
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=made.parent) as work:
+        run_tool([*command, "-o", Path(work) / made.name], cwd=project, log=log)
+        (Path(work) / made.name).replace(made)
 
 
 def run_verdict(
@@ -135,7 +158,7 @@ def run_verdict(
         verdict = [line for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("FAIL:")]
         if not verdict:
             raise
-        kind = BitMismatch if "codes differ" in verdict[-1] else DataError
+        kind = BitMismatch if "exit code 1;" in str(error) else DataError
         raise kind(f"test bench in {folder}: " + "; ".join(v[6:] for v in verdict)) from error
     passed = [line for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("PASS:")]
     if not passed:
