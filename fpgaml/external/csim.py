@@ -58,6 +58,7 @@ def build(network: Network, project: Path, *, log: Path, optimize: str = "-O1") 
 
     Raises: ToolNotFound without g++; ToolFailed with the last lines of its log; FormatError for a foreign project.
     """
+    project = project.resolve()  # compiler and workers run elsewhere
     compiler = find_tool("g++", "for C simulation; install it with your system's compiler package (build-essential)")
     source, traced, in_code = harness(network, project)
     flags = (*FLAGS, optimize)
@@ -163,7 +164,7 @@ def _read_traces(program: Program, shares: list[Share]) -> dict[str, Codes]:
 
 
 def harness(network: Network, project: Path) -> tuple[str, tuple[tuple[str, int], ...], np.dtype[np.integer]]:
-    """Return a project's C++ main program, the layers it can trace with their sizes, and the type of its input codes."""
+    """Return a project's C++ main program, its traced layers with their sizes, and the type of its input codes."""
     top = project / "firmware" / f"{network.name}.cpp"
     if not top.is_file():
         raise FormatError(

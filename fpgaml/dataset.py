@@ -1,0 +1,218 @@
+"""Images and labels as integer codes, so that training and hardware see the same numbers.
+
+    load("mnist")            the set in the package: x_train (60000, 28, 28, 1) uint8
+    load("my.npz")           keys x_train, y_train, x_test, y_test
+    load("folder")           IDX files as MNIST and Fashion-MNIST come, plain or .gz
+
+A `Dataset` holds codes and the `FixedPoint` type that says what they mean: a pixel is ``uint8 / 256``, type
+``ufixed<8,0>``, exactly what the hardware gets. `Dataset.values` decodes; nothing else may scale the input.
+Everything is checked once, here; what leaves this module is complete, finite and of one shape.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zipfile
+import zlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpgaml.errors import ConfigError, DataError
+from fpgaml.fixed import FixedPoint
+
+Array = NDArray[Any]
+
+PIXEL = FixedPoint(8, 0, signed=False)
+
+KEYS = ("x_train", "y_train", "x_test", "y_test")
+
+# As LeCun named them, and as some mirrors do.
+IDX_FILES = {
+    "x_train": ("train-images-idx3-ubyte", "train-images.idx3-ubyte"),
+    "y_train": ("train-labels-idx1-ubyte", "train-labels.idx1-ubyte"),
+    "x_test": ("t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte"),
+    "y_test": ("t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Codes of images, shape (images, *shape), with labels 0 to classes - 1, shape (images,), for training and test.
+
+    `names` are the labels as the source had them: with classes 1 and 9 kept, label 0 stands for "1".
+    """
+
+    x_train: Array
+    y_train: Array
+    x_test: Array
+    y_test: Array
+    input_type: FixedPoint
+    names: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one image, channels last."""
+        return tuple(self.x_train.shape[1:])
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.names)
+
+    def values(self, codes: Array) -> NDArray[np.float32]:
+        """Return the real values of `codes` as float32, exact for inputs of up to 24 bits."""
+        return codes.astype(np.float32) * np.float32(self.input_type.step)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over all arrays and the input type, as hex."""
+        sha = hashlib.sha256(f"{self.input_type} {self.names}".encode())
+        for array in (self.x_train, self.y_train, self.x_test, self.y_test):
+            sha.update(f"{array.dtype.str} {array.shape}".encode())
+            sha.update(np.ascontiguousarray(array).data)
+        return sha.hexdigest()
+
+    def subset(self, classes: tuple[int, ...]) -> Dataset:
+        """Return the images of some classes, relabelled 0, 1, ... in the order given.
+
+        Raises: ConfigError if a class does not exist.
+        """
+        for label in classes:
+            if not 0 <= label < self.classes:
+                raise ConfigError(f"data.classes must name labels 0 to {self.classes - 1}, not {label}")
+        new = np.full(self.classes, -1)
+        new[list(classes)] = np.arange(len(classes))
+        train, test = new[self.y_train] >= 0, new[self.y_test] >= 0
+        return replace(
+            self,
+            x_train=self.x_train[train],
+            y_train=new[self.y_train][train].astype(np.uint8),
+            x_test=self.x_test[test],
+            y_test=new[self.y_test][test].astype(np.uint8),
+            names=tuple(self.names[label] for label in classes),
+        )
+
+
+def load(source: str, folder: Path = Path()) -> Dataset:
+    """Return the images of `source`: "mnist", an .npz file or a folder of IDX files, relative to `folder`.
+
+    Raises: DataError if a file is missing or damaged, or images and labels do not fit.
+    """
+    if source == "mnist":
+        path = Path(str(files("fpgaml").joinpath("data/mnist.npz")))
+        return images(_read_npz(path), str(path))
+    path = folder / source
+    if path.is_dir():
+        return images(_read_idx_folder(path), str(path))
+    if path.suffix == ".npz":
+        return images(_read_npz(path), str(path))
+    if not path.exists():
+        raise DataError(f"data.source must be 'mnist', an .npz file or a folder of IDX files; {path} does not exist")
+    raise DataError(f"data.source must be 'mnist', an .npz file or a folder of IDX files, not {path}")
+
+
+def images(arrays: dict[str, Array], where: str) -> Dataset:
+    """Return a Dataset of uint8 images, shape (images, height, width) or (images, height, width, channels).
+
+    Raises: DataError naming `where` if types, shapes or labels do not fit.
+    """
+    checked: dict[str, Array] = {}
+    for part in ("train", "test"):
+        x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
+        if x.dtype != np.uint8 or x.ndim not in (3, 4):
+            raise DataError(
+                f"{where}: x_{part} must be uint8 images of shape (images, height, width) or "
+                f"(images, height, width, channels), not {x.dtype} of shape {x.shape}"
+            )
+        if len(x) == 0 or 0 in x.shape:
+            raise DataError(f"{where}: x_{part} must have at least one image, not shape {x.shape}")
+        checked[f"x_{part}"] = x[..., np.newaxis] if x.ndim == 3 else x
+        checked[f"y_{part}"] = _labels(y, len(x), f"{where}: y_{part}")
+    shapes = checked["x_train"].shape[1:], checked["x_test"].shape[1:]
+    if shapes[0] != shapes[1]:
+        raise DataError(f"{where}: test images must have the shape {shapes[0]} of the training images, not {shapes[1]}")
+    classes = _count_classes(checked["y_train"], checked["y_test"], where)
+    return Dataset(**checked, input_type=PIXEL, names=tuple(map(str, range(classes))))
+
+
+def _labels(y: Array, count: int, what: str) -> Array:
+    if not np.issubdtype(y.dtype, np.integer):
+        raise DataError(f"{what} must be whole numbers, not {y.dtype}")
+    if y.shape not in ((count,), (count, 1)):
+        raise DataError(f"{what} must have one label for each of the {count} images, not shape {y.shape}")
+    return y.reshape(-1)
+
+
+def _count_classes(train: Array, test: Array, where: str) -> int:
+    """Return how many classes there are. Raises: DataError unless the labels are 0, 1, ... without a gap."""
+    present = np.unique(train)
+    if present[0] != 0:
+        raise DataError(f"{where}: labels must start at 0, not {present[0]}")
+    gaps = np.setdiff1d(np.arange(present[-1] + 1), present) if present[-1] < 10_000 else present[-1:]
+    if gaps.size:
+        raise DataError(
+            f"{where}: labels must be 0 to {present[-1]} without gaps; no training image has label {gaps[0]}"
+        )
+    if len(present) < 2:
+        raise DataError(f"{where}: labels must be of two or more classes, not only {present[0]}")
+    strange = np.setdiff1d(test, present)
+    if strange.size:
+        raise DataError(f"{where}: test labels must be among the training labels; {strange[0]} is not")
+    return len(present)
+
+
+def _read_npz(path: Path) -> dict[str, Array]:
+    """Read the four arrays of an .npz file."""
+    if not path.is_file():
+        raise DataError(f"data file {path} does not exist")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [key for key in KEYS if key not in file.files]
+            if missing:
+                raise DataError(f"{path} must hold {', '.join(KEYS)}; {missing[0]} is missing")
+            return {key: file[key] for key in KEYS}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
+        raise DataError(f"{path} is not a readable .npz file: {error}") from error
+
+
+def _read_idx_folder(folder: Path) -> dict[str, Array]:
+    """Read the four IDX files of a folder, each plain or with .gz."""
+    arrays: dict[str, Array] = {}
+    for key, names in IDX_FILES.items():
+        found = [folder / (name + end) for name in names for end in ("", ".gz") if (folder / (name + end)).is_file()]
+        if not found:
+            raise DataError(f"{folder} must hold the IDX file {names[0]} or {names[0]}.gz; it does not")
+        arrays[key] = read_idx(found[0])
+    return arrays
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """Return the uint8 array of an IDX file, plain or gzipped.
+
+    Source: http://yann.lecun.com/exdb/mnist/: two zero bytes, the type (8: unsigned byte), the number of axes, each
+    size as a big-endian 32-bit number, then the data row-major.
+    Raises: DataError if the file is damaged or of another type.
+    """
+    try:
+        raw = path.read_bytes()
+        if raw[:2] == b"\x1f\x8b":
+            raw = gzip.decompress(raw)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    if len(raw) < 4 or raw[:3] != b"\0\0\x08" or len(raw) < 4 + 4 * raw[3]:
+        raise DataError(
+            f"{path} must be an IDX file of unsigned bytes; its first bytes are {raw[:4].hex(' ') or 'none'}"
+        )
+    axes = raw[3]
+    shape = tuple(int(n) for n in np.frombuffer(raw, ">u4", axes, 4))
+    wanted, found = int(np.prod(shape, dtype=np.int64)), len(raw) - 4 - 4 * axes
+    if found != wanted:
+        raise DataError(f"{path} must hold {wanted} bytes of data for its shape {shape}, not {found}; is it cut off?")
+    return np.frombuffer(raw, np.uint8, wanted, 4 + 4 * axes).reshape(shape)

@@ -1,0 +1,1 @@
+"""Everything Keras: architectures, training, quantization, compression; imported only when its step runs."""

@@ -1,0 +1,438 @@
+"""Read a Keras or QKeras model as a Network: the step from "as trained" to "as built".
+
+    reading = read(model, name="mnist_mlp", input_type=FixedPoint(8, 0, signed=False))
+    reading.network            the frozen value
+    reading.keras_names        {network layer: Keras layer with the same output}, for comparing the two
+    reading.notes              what was left out or changed on the way (softmax, dropout, names)
+
+Weights are evaluated by their own quantizers; activations become types by quantizers.py. A softmax or sigmoid that
+ends the model is left out: the hardware's outputs are logits, and the class is where the largest is.
+To add a layer: one function below, entered in `READERS`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fpgaml.accumulate import Interval, before_cast, output_interval
+from fpgaml.errors import DataError, UnsupportedLayer
+from fpgaml.fixed import FixedPoint, Floats, Overflow, Rounding, smallest
+from fpgaml.learn.quantizers import meaning, quantized
+from fpgaml.network import (
+    RESERVED,
+    Activation,
+    Add,
+    AveragePool,
+    Concatenate,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Flatten,
+    Function,
+    Input,
+    Layer,
+    MaxPool,
+    Network,
+    Pad,
+    Reshape,
+    Shape,
+    Weights,
+)
+
+PIXEL = FixedPoint(8, 0, signed=False)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A Network with where its layers come from."""
+
+    network: Network
+    keras_names: dict[str, str]
+    notes: tuple[str, ...]
+
+
+def read(model: Any, *, name: str, input_type: FixedPoint = PIXEL) -> Reading:
+    """Return the Network that `model` (Sequential or functional, one input, one output) computes.
+
+    Raises: UnsupportedLayer for what has no exact meaning; DataError for NaN or infinite weights.
+    """
+    builder = Builder()
+    nodes = list(_nodes(model))
+    outputs: dict[str, str] = {}
+    for at, (layer, sources) in enumerate(nodes):
+        kind = type(layer).__name__
+        reader = READERS.get(kind)
+        if reader is None:
+            raise UnsupportedLayer(_unsupported(layer))
+        if kind == "InputLayer":
+            outputs[layer.name] = _input(builder, layer, input_type)
+            continue
+        last = at == len(nodes) - 1
+        before = tuple(outputs[source] for source in sources)
+        ahead = _ahead(layer, nodes)
+        outputs[layer.name] = reader(builder, Node(layer, before, last, ahead))
+        builder.keras_names.setdefault(outputs[layer.name], layer.name)
+    return Reading(Network(name, tuple(builder.layers)), builder.keras_names, tuple(builder.notes))
+
+
+@dataclass(frozen=True)
+class Node:
+    """A Keras layer in its graph: what it reads, whether it is the last, and the one layer that reads it, if one."""
+
+    layer: Any
+    sources: tuple[str, ...]
+    last: bool
+    ahead: Any
+
+    @property
+    def source(self) -> str:
+        """The one layer read."""
+        return self.sources[0]
+
+
+@dataclass
+class Builder:
+    """Collects Network layers, keeping shapes and intervals as it goes."""
+
+    layers: list[Layer] = field(default_factory=list)
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    ranges: dict[str, Interval] = field(default_factory=dict)
+    keras_names: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, layer: Layer) -> str:
+        """Append a layer and return its name."""
+        self.shapes[layer.name] = layer.shape(*(self.shapes[s] for s in layer.sources))
+        self.ranges[layer.name] = output_interval(layer, *(self.ranges[s] for s in layer.sources))
+        self.layers.append(layer)
+        return layer.name
+
+    def name(self, wanted: str) -> str:
+        """Return `wanted` as a new C++ identifier, and note it if it had to change."""
+        clean = re.sub(r"_+", "_", re.sub(r"\W", "_", wanted)).strip("_") or "layer"
+        clean = f"l_{clean}" if not clean[0].isalpha() else clean
+        clean = f"{clean}_layer" if clean in RESERVED else clean
+        found, number = clean, 2
+        while found in self.shapes:
+            found, number = f"{clean}_{number}", number + 1
+        if found != wanted:
+            self.notes.append(f"layer {wanted!r} is called {found!r} in C++")
+        return found
+
+
+def _nodes(model: Any) -> list[tuple[Any, list[str]]]:
+    """Return (layer, names of the layers it reads) in topological order.
+
+    Raises: UnsupportedLayer for several inputs or outputs, shared layers, nested models and dynamic shapes.
+    """
+    if not getattr(model, "built", True) or not getattr(model, "inputs", None):
+        raise UnsupportedLayer("the model has no input shape yet; build it, or give it an Input layer")
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise UnsupportedLayer(
+            f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is supported"
+        )
+    graph = getattr(model, "_functional", None) or model
+    depths = graph._nodes_by_depth
+    ordered = [node for depth in sorted(depths, reverse=True) for node in depths[depth]]
+    found: list[tuple[Any, list[str]]] = []
+    seen: set[str] = set()
+    for node in ordered:
+        layer = node.operation
+        if layer.name in seen:
+            raise UnsupportedLayer(f"layer {layer.name!r} is used more than once; shared layers are not supported")
+        if hasattr(layer, "layers"):
+            raise UnsupportedLayer(f"layer {layer.name!r} is a model inside the model; flatten it first")
+        seen.add(layer.name)
+        found.append((layer, [tensor._keras_history.operation.name for tensor in node.input_tensors]))
+    return found
+
+
+def _ahead(layer: Any, nodes: list[tuple[Any, list[str]]]) -> Any | None:
+    readers = [other for other, sources in nodes if layer.name in sources]
+    return readers[0] if len(readers) == 1 else None
+
+
+def _unsupported(layer: Any) -> str:
+    kind = type(layer).__name__
+    if kind == "Lambda":
+        return f"layer {layer.name!r} is a Lambda: it holds Python code, which fpgaml never runs; use a built-in layer"
+    known = ", ".join(sorted(READERS))
+    return f"layer {layer.name!r}: a {kind} is not supported; supported are {known}"
+
+
+# --- one function a kind of layer; each returns the name of the network layer with the Keras layer's output ---------
+
+
+def _input(build: Builder, layer: Any, input_type: FixedPoint) -> str:
+    dims = tuple(layer.batch_shape[1:])
+    if any(n is None for n in dims):
+        raise UnsupportedLayer(f"the input has the dynamic shape {dims}; every axis but the images must be fixed")
+    return build.add(
+        Input(build.name(re.sub(r"^(input_layer|input)(_\d+)?$", "image", layer.name)), (), dims, input_type)
+    )
+
+
+def _dense(build: Builder, node: Node) -> str:
+    kernel, bias = _weights(node.layer, "kernel", node.layer.units)
+    return _activated(build, node, Dense(build.name(node.layer.name), (node.source,), kernel, bias))
+
+
+def _conv(build: Builder, node: Node) -> str:
+    layer = node.layer
+    _must_be_plain(layer)
+    kernel, bias = _weights(layer, "kernel", layer.filters)
+    padding = _padding(layer, build.shapes[node.source], layer.kernel_size, layer.strides)
+    name = build.name(layer.name)
+    return _activated(build, node, Conv(name, (node.source,), kernel, bias, tuple(layer.strides), padding))
+
+
+def _depthwise(build: Builder, node: Node) -> str:
+    layer = node.layer
+    _must_be_plain(layer)
+    if layer.depth_multiplier != 1:
+        raise UnsupportedLayer(f"layer {layer.name!r}: depth_multiplier must be 1, not {layer.depth_multiplier}")
+    channels = build.shapes[node.source][-1]
+    field_name = "kernel" if hasattr(layer, "kernel") else "depthwise_kernel"
+    kernel, bias = _weights(layer, field_name, channels, "depthwise_quantizer")
+    flat = Weights(kernel.codes[..., 0], kernel.type)
+    padding = _padding(layer, build.shapes[node.source], layer.kernel_size, layer.strides)
+    made = DepthwiseConv(build.name(layer.name), (node.source,), flat, bias, tuple(layer.strides), padding)
+    return _activated(build, node, made)
+
+
+def _max_pool(build: Builder, node: Node) -> str:
+    layer = node.layer
+    x = build.shapes[node.source]
+    padding = _padding(layer, x, layer.pool_size, layer.strides)
+    name = build.name(layer.name)
+    source = node.source
+    if any(a or b for a, b in padding) and build.ranges[source].low >= 0:
+        # hls4ml pads an unsigned maximum with a set top bit, the largest value; zero is the smallest: pad with it
+        source, padding = build.add(Pad(build.name(f"{layer.name}_pad"), (source,), padding)), ((0, 0),) * len(padding)
+    return build.add(MaxPool(name, (source,), tuple(layer.pool_size), tuple(layer.strides), padding))
+
+
+def _average_pool(build: Builder, node: Node) -> str:
+    layer = node.layer
+    padding = _padding(layer, build.shapes[node.source], layer.pool_size, layer.strides)
+    return _mean(build, node, tuple(layer.pool_size), tuple(layer.strides), padding)
+
+
+def _global_max_pool(build: Builder, node: Node) -> str:
+    *window, _ = build.shapes[node.source]
+    made = MaxPool(build.name(node.layer.name), (node.source,), tuple(window), tuple(window), ((0, 0),) * len(window))
+    return _drop_axes(build, node, build.add(made))
+
+
+def _global_average_pool(build: Builder, node: Node) -> str:
+    *window, _ = build.shapes[node.source]
+    return _drop_axes(build, node, _mean(build, node, tuple(window), tuple(window), ((0, 0),) * len(window)))
+
+
+def _drop_axes(build: Builder, node: Node, pooled: str) -> str:
+    if node.layer.keepdims:
+        return pooled
+    return build.add(Flatten(build.name(f"{node.layer.name}_flat"), (pooled,)))
+
+
+def _mean(build: Builder, node: Node, window: Shape, strides: Shape, padding: tuple[tuple[int, int], ...]) -> str:
+    """Add an AveragePool: exact for a power of two, else rounded once to the type of the quantizer that follows."""
+    count = int(np.prod(window))
+    x = build.ranges[node.source]
+    exact = count.bit_count() == 1 and not any(a or b for a, b in padding)
+    if exact:
+        kind = smallest(x.low * count, x.high * count, x.fraction + count.bit_length() - 1, signed=x.low < 0)
+    else:
+        what = meaning(node.ahead.activation, node.ahead.name) if type(node.ahead).__name__ == "QActivation" else None
+        if what is None or what.slope:
+            raise UnsupportedLayer(
+                f"layer {node.layer.name!r}: a mean over {count} values (or over padding) is on no grid; put a "
+                "QActivation right after it, which says where to round"
+            )
+        kind = what.type
+    return build.add(AveragePool(build.name(node.layer.name), (node.source,), window, strides, padding, kind))
+
+
+def _flatten(build: Builder, node: Node) -> str:
+    if len(build.shapes[node.source]) == 1:
+        return node.source
+    return build.add(Flatten(build.name(node.layer.name), (node.source,)))
+
+
+def _reshape(build: Builder, node: Node) -> str:
+    return build.add(Reshape(build.name(node.layer.name), (node.source,), tuple(node.layer.output.shape[1:])))
+
+
+def _nothing(build: Builder, node: Node) -> str:
+    build.notes.append(f"layer {node.layer.name!r} ({type(node.layer).__name__}) does nothing at inference")
+    return node.source
+
+
+def _pad(build: Builder, node: Node) -> str:
+    padding = node.layer.padding
+    pairs = (padding,) if isinstance(padding[0], int) else padding
+    return build.add(Pad(build.name(node.layer.name), (node.source,), tuple((int(a), int(b)) for a, b in pairs)))
+
+
+def _add(build: Builder, node: Node) -> str:
+    return build.add(Add(build.name(node.layer.name), node.sources))
+
+
+def _concatenate(build: Builder, node: Node) -> str:
+    rank = len(build.shapes[node.source])
+    if node.layer.axis not in (-1, rank):
+        raise UnsupportedLayer(f"layer {node.layer.name!r}: axis must be the last, not {node.layer.axis}")
+    return build.add(Concatenate(build.name(node.layer.name), node.sources))
+
+
+def _activation(build: Builder, node: Node) -> str:
+    return _apply(build, node, node.source, node.layer.activation, build.name(node.layer.name))
+
+
+def _relu_layer(build: Builder, node: Node) -> str:
+    layer = node.layer
+    if layer.max_value is not None or layer.threshold:
+        raise UnsupportedLayer(f"layer {layer.name!r}: a ReLU must have no max_value and no threshold")
+    return _float_relu(build, node.source, build.name(layer.name), float(layer.negative_slope))
+
+
+def _leaky_relu_layer(build: Builder, node: Node) -> str:
+    return _float_relu(build, node.source, build.name(node.layer.name), float(node.layer.negative_slope))
+
+
+def _softmax_layer(build: Builder, node: Node) -> str:
+    return _left_out(build, node, "softmax", node.source)
+
+
+# --- pieces ---------------------------------------------------------------------------------------------------------
+
+
+def _activated(build: Builder, node: Node, made: Layer) -> str:
+    """Add a layer and the activation inside it, if it has one."""
+    name = build.add(made)
+    return _apply(build, node, name, node.layer.activation, build.name(f"{node.layer.name}_act"))
+
+
+def _apply(build: Builder, node: Node, source: str, activation: Any, name: str) -> str:
+    """Add what `activation` (a Keras function or a QKeras quantizer) does to `source`; return the last layer's name."""
+    plain = "linear" if activation is None else getattr(activation, "__name__", "")
+    match plain:
+        case "linear":
+            return source
+        case "relu":
+            return _float_relu(build, source, name, 0.0)
+        case "leaky_relu":
+            return _float_relu(build, source, name, 0.2)
+        case "softmax" | "sigmoid":
+            return _left_out(build, node, plain, source)
+        case "":
+            return _quantized_activation(build, node, source, activation, name)
+        case _:
+            raise UnsupportedLayer(f"layer {node.layer.name!r}: activation {plain!r} is not supported")
+
+
+def _quantized_activation(build: Builder, node: Node, source: str, quantizer: Any, name: str) -> str:
+    what = meaning(quantizer, node.layer.name)
+    x = build.ranges[source]
+    if what.clip is not None:
+        low = -(1 << (what.clip - 1 + x.fraction))
+        if x.low < low:  # only then can the clip of the negative side change anything
+            clip = FixedPoint(what.clip + x.fraction, what.clip, True, Rounding.TRN, Overflow.SAT)
+            source = build.add(Activation(build.name(f"{name}_clip"), (source,), Function.LINEAR, clip))
+    return build.add(Activation(name, (source,), what.function, what.type, what.slope))
+
+
+def _float_relu(build: Builder, source: str, name: str, slope: float) -> str:
+    """Add a ReLU in floating point: exact, so its type is whatever holds every value."""
+    wide = Activation(name, (source,), Function.RELU, FixedPoint(2, 2), slope)
+    y = before_cast(wide, build.ranges[source])
+    kind = smallest(y.low, y.high, y.fraction, signed=y.low < 0)
+    return build.add(Activation(name, (source,), Function.RELU, kind, slope))
+
+
+def _left_out(build: Builder, node: Node, what: str, source: str) -> str:
+    if not node.last:
+        raise UnsupportedLayer(f"layer {node.layer.name!r}: a {what} is supported at the end of the model only")
+    where = "the class is the largest logit" if what == "softmax" else "the class is 1 where the logit is above 0"
+    build.notes.append(f"the {what} at the end is left out: the outputs are logits, and {where}")
+    return source
+
+
+def _weights(layer: Any, kernel: str, outputs: int, quantizer: str = "kernel_quantizer") -> tuple[Weights, Weights]:
+    """Return kernel and bias of a layer as codes."""
+    values = _quantized(layer, kernel, quantizer)
+    bias = _quantized(layer, "bias", "bias_quantizer") if layer.use_bias else np.zeros(outputs)
+    return Weights.of(values), Weights.of(bias)
+
+
+def _quantized(layer: Any, what: str, quantizer: str) -> Floats:
+    values = np.asarray(getattr(layer, what), np.float32)
+    where = f"the {what} of layer {layer.name!r}"
+    if not np.isfinite(values).all():
+        raise DataError(f"{where} has {int((~np.isfinite(values)).sum())} NaN or infinite values; train it again")
+    found = getattr(layer, f"{quantizer}_internal", None)
+    if found is None and what == "bias" and getattr(layer, "kernel_quantizer_internal", None) is not None:
+        return values.astype(np.float64)  # QKeras allows biases in float: kept exactly
+    return quantized(found, values, where)
+
+
+def _must_be_plain(layer: Any) -> None:
+    if layer.data_format != "channels_last":
+        raise UnsupportedLayer(f"layer {layer.name!r}: data_format must be channels_last")
+    if any(rate != 1 for rate in layer.dilation_rate):
+        raise UnsupportedLayer(f"layer {layer.name!r}: dilation_rate must be 1, not {layer.dilation_rate}")
+    if getattr(layer, "groups", 1) != 1:
+        raise UnsupportedLayer(f"layer {layer.name!r}: groups must be 1, not {layer.groups}")
+
+
+def _padding(layer: Any, x: Shape, window: Shape, strides: Shape) -> tuple[tuple[int, int], ...]:
+    """Return zeros before and after each axis, as Keras' "same" and "valid" put them (more behind if odd)."""
+    if layer.padding == "valid":
+        return ((0, 0),) * len(window)
+    if layer.padding != "same":
+        raise UnsupportedLayer(f"layer {layer.name!r}: padding must be valid or same, not {layer.padding!r}")
+    pairs = []
+    for size, k, stride in zip(x[:-1], window, strides, strict=True):
+        total = max((-(-size // stride) - 1) * stride + k - size, 0)
+        pairs.append((total // 2, total - total // 2))
+    return tuple(pairs)
+
+
+Reader = Callable[[Builder, Node], str]
+
+READERS: dict[str, Reader] = {
+    "InputLayer": _nothing,
+    "Dense": _dense,
+    "QDense": _dense,
+    "Conv1D": _conv,
+    "Conv2D": _conv,
+    "QConv1D": _conv,
+    "QConv2D": _conv,
+    "DepthwiseConv2D": _depthwise,
+    "QDepthwiseConv2D": _depthwise,
+    "MaxPooling1D": _max_pool,
+    "MaxPooling2D": _max_pool,
+    "AveragePooling1D": _average_pool,
+    "AveragePooling2D": _average_pool,
+    "GlobalMaxPooling1D": _global_max_pool,
+    "GlobalMaxPooling2D": _global_max_pool,
+    "GlobalAveragePooling1D": _global_average_pool,
+    "GlobalAveragePooling2D": _global_average_pool,
+    "Flatten": _flatten,
+    "Reshape": _reshape,
+    "Dropout": _nothing,
+    "ZeroPadding1D": _pad,
+    "ZeroPadding2D": _pad,
+    "Add": _add,
+    "Concatenate": _concatenate,
+    "Activation": _activation,
+    "QActivation": _activation,
+    "ReLU": _relu_layer,
+    "LeakyReLU": _leaky_relu_layer,
+    "Softmax": _softmax_layer,
+}

@@ -1,0 +1,109 @@
+"""The verbs, each usable alone: what the pipeline does step by step, as functions on values.
+
+    data    = load_data(card)
+    model,  = train(card, data)[:1]            a float Keras model
+    qmodel, = quantize(card, model, data)[:1]  its QKeras twin, trained on
+    reading = read_model(qmodel, card)         the Network, with where its layers come from
+    project = convert(reading.network, card, folder)
+    logits  = simulate(project, data.x_test)   C simulation: codes in, codes out
+
+Keras is imported when a function that needs it is called, and not before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpgaml.dataset import Dataset, load
+from fpgaml.design import Design
+from fpgaml.external import csim, hls4ml
+from fpgaml.fixed import FixedPoint, Floats
+from fpgaml.history import History, Progress
+from fpgaml.network import Network
+from fpgaml.runcard import RunCard
+
+if TYPE_CHECKING:
+    from fpgaml.learn.read import Reading
+
+KerasModel = Any
+
+
+@dataclass(frozen=True)
+class Project:
+    """An HLS project on disk and the network it was made from."""
+
+    network: Network
+    design: Design
+    folder: Path
+
+
+def load_data(card: RunCard) -> Dataset:
+    """Return the images and labels that a card names. Raises: DataError."""
+    data = load(card.data.source, card.folder)
+    return data.subset(card.data.classes) if card.data.classes else data
+
+
+def train(card: RunCard, data: Dataset, *, progress: Progress | None = None) -> tuple[KerasModel, History]:
+    """Build the card's float model and train it. Raises: ConfigError, DataError."""
+    from fpgaml.learn import architectures, training
+
+    model = architectures.build(card.model, data.shape, seed=card.training.seed, folder=card.folder)
+    architectures.check_outputs(model, data.classes)
+    return model, training.train(model, data, card.training, progress=progress)
+
+
+def quantize(
+    card: RunCard, model: KerasModel, data: Dataset, *, progress: Progress | None = None
+) -> tuple[KerasModel, History]:
+    """Return the QKeras twin of a float `model`, trained on with quantized weights and activations."""
+    from fpgaml.learn import quantization, training
+
+    images = data.values(data.x_train[: quantization.CALIBRATION_IMAGES])
+    twin = quantization.twin(model, card.quantization, images)
+    return twin, training.train(twin, data, card.retraining(), progress=progress)
+
+
+def read_model(model: KerasModel, name: str, input_type: FixedPoint) -> Reading:
+    """Return the Network that a QKeras model computes. Raises: UnsupportedLayer, DataError."""
+    from fpgaml.learn.read import read
+
+    return read(model, name=name, input_type=input_type)
+
+
+def keras_logits(model: KerasModel, data: Dataset, codes: NDArray[Any]) -> Floats:
+    """Return the logits (images, classes) that Keras computes for images given as codes, as float64."""
+    from fpgaml.learn.training import predict
+
+    return predict(model, data, codes).astype(np.float64)
+
+
+def keras_layers(model: KerasModel, names: dict[str, str], values: NDArray[Any]) -> dict[str, Floats]:
+    """Return what Keras computes in each layer, by network layer name, for input `values` (images, *shape).
+
+    `names` maps network layers to Keras layers, as `Reading.keras_names` does.
+    """
+    from fpgaml.learn.activations import layer_outputs
+
+    return layer_outputs(model, names, values)
+
+
+def convert(network: Network, design: Design, folder: Path, *, log: Path | None = None) -> Project:
+    """Write the HLS project of `network` into `folder`, read it back, and return it.
+
+    Raises: ConfigError, ToolFailed, ConversionMismatch.
+    """
+    hls4ml.convert(network, design, folder, log=log or folder.with_suffix(".log"))
+    return Project(network, design, folder)
+
+
+def simulate(
+    project: Project, codes: NDArray[np.integer], *, log: Path | None = None, progress: csim.Progress | None = None
+) -> NDArray[np.int64]:
+    """Compile the project with g++ (once) and return the output codes for images given as codes."""
+    program = csim.build(project.network, project.folder, log=log or project.folder.with_suffix(".g++.log"))
+    return csim.simulate(program, codes, progress=progress)[0]
