@@ -57,8 +57,8 @@ class Role(StrEnum):
 class Cast:
     """What the cast to a tensor's type did to the `count` values that went in.
 
-    signal_to_noise_db: 10 log10(sum x**2 / sum (y - x)**2); None if the cast changed no value, or all are zero. estimated: the
-    values were counted in bins, so underflow and noise are close but not exact (overflow is exact always).
+    signal_to_noise_db: 10 log10(sum x**2 / sum (y - x)**2); None if the cast changed no value, or all are zero.
+    estimated: the values were counted in bins: underflow and noise are close but not exact (overflow always is).
     overflow_by_class: share of the values of the images of each class, in the order of the profile's classes.
     """
 
