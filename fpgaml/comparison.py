@@ -68,7 +68,7 @@ def first_difference(
 
 
 def float32_limit(network: Network) -> str | None:
-    """Return the first layer whose exact sums can leave float32, so that Keras cannot be the reference; None if none."""
+    """Return the first layer whose sums can leave float32, so that Keras cannot be the reference; None if none."""
     for name, interval in intervals(network).items():
         if interval.size > FLOAT32_EXACT:
             return name

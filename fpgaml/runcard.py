@@ -504,11 +504,12 @@ class RunCard(Section):
         )  # fmt: skip
 
 
-def load_card(path: Path) -> RunCard:
+def load_card(path: str | Path) -> RunCard:
     """Read a run card.
 
     Raises: ConfigError if the file cannot be read, is no TOML, or says what cannot work.
     """
+    path = Path(path)
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

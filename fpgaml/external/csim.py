@@ -58,6 +58,7 @@ def build(network: Network, project: Path, *, log: Path, optimize: str = "-O1") 
 
     Raises: ToolNotFound without g++; ToolFailed with the last lines of its log; FormatError for a foreign project.
     """
+    project = project.resolve()  # compiler and workers run elsewhere
     compiler = find_tool("g++", "for C simulation; install it with your system's compiler package (build-essential)")
     source, traced, in_code = harness(network, project)
     flags = (*FLAGS, optimize)

@@ -60,6 +60,7 @@ def convert(network: Network, design: Design, folder: Path, *, log: Path) -> Non
     the written C++ differs from the network.
     """
     check_design(network, design)
+    folder = folder.resolve()  # the child runs elsewhere
     work = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)

@@ -76,7 +76,7 @@ def read(model: Any, *, name: str, input_type: FixedPoint = PIXEL) -> Reading:
         before = tuple(outputs[source] for source in sources)
         ahead = _ahead(layer, nodes)
         outputs[layer.name] = reader(builder, Node(layer, before, last, ahead))
-        builder.keras_names[outputs[layer.name]] = layer.name
+        builder.keras_names.setdefault(outputs[layer.name], layer.name)
     return Reading(Network(name, tuple(builder.layers)), builder.keras_names, tuple(builder.notes))
 
 

@@ -1,0 +1,94 @@
+"""What this machine has: the versions the main job depends on, and the tools that would add something.
+
+examine()      [Finding, ...]; the main job can run if no finding is both needed and missing
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+PACKAGES = {
+    "tensorflow": "trains; 2.21 is what the results were measured with",
+    "keras": "the models' format",
+    "qkeras": "quantization-aware training",
+    "hls4ml": "writes the HLS C++",
+    "numpy": "the emulator",
+}
+PROGRAMS = {
+    "g++": (True, "C simulation", "install your system's C++ compiler (Debian, Ubuntu: apt install g++)"),
+    "make": (True, "make run, make test", "install make (Debian, Ubuntu: apt install make)"),
+    "vitis_hls": (False, "synthesis of Vitis projects: measured latency and resources, IP export", ""),
+    "vivado_hls": (False, "synthesis of Vivado HLS projects (2018 to 2020.1)", ""),
+    "vivado": (False, "logic synthesis, timing, bitstreams", ""),
+    "yosys": (False, "open-source logic synthesis of exported Verilog", ""),
+    "verilator": (False, "open-source simulation of exported Verilog", ""),
+}
+VERSION_FLAGS = {"vitis_hls": "-version", "vivado_hls": "-version", "vivado": "-version", "yosys": "-V"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked for: its version or None, whether the main job needs it, what it adds, how to get it."""
+
+    name: str
+    version: str | None
+    needed: bool
+    adds: str
+    remedy: str = ""
+
+    @property
+    def stops(self) -> bool:
+        """Whether the main job cannot run because of this."""
+        return self.needed and self.version is None
+
+
+def examine() -> list[Finding]:
+    """Look for everything, in the order it is used."""
+    return [_python(), *(_package(name, adds) for name, adds in PACKAGES.items()), *map(_program, PROGRAMS)]
+
+
+def qkeras_owners() -> list[str]:
+    """Return the distributions that own the import name ``qkeras``; more than one is trouble."""
+    return sorted(set(importlib.metadata.packages_distributions().get("qkeras", [])))
+
+
+def _python() -> Finding:
+    found = ".".join(map(str, sys.version_info[:3]))
+    good = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    return Finding(
+        "python", found if good else None, True, "everything", f"{found} is not 3.11 to 3.13; install one of these"
+    )
+
+
+def _package(name: str, adds: str) -> Finding:
+    owners = qkeras_owners() if name == "qkeras" else [name]
+    if name == "qkeras" and owners != ["qkeras-v3"]:
+        found = ", ".join(owners) or "nothing"
+        remedy = f"{found} owns the name qkeras; pip uninstall it, then pip install qkeras-v3"
+        return Finding(name, None, True, adds, remedy)
+    try:
+        version = importlib.metadata.version(owners[0])
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, None, True, adds, "pip install . in the project's folder")
+    return Finding(name, f"{version} (from {owners[0]})" if owners[0] != name else version, True, adds)
+
+
+def _program(name: str) -> Finding:
+    needed, adds, remedy = PROGRAMS[name]
+    path = shutil.which(name)
+    return Finding(name, _version(path, VERSION_FLAGS.get(name, "--version")) if path else None, needed, adds, remedy)
+
+
+def _version(path: str, flag: str) -> str:
+    try:
+        done = subprocess.run([path, flag], capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "found, but does not answer"
+    first = re.search(r"\d+\.\d+(?:\.\d+)?", done.stdout + done.stderr)
+    return first[0] if first else "found"

@@ -1,0 +1,418 @@
+"""The main job: STEPS, and run(), which does those whose inputs changed.
+
+    train -> quantize -> profile -> convert -> csim -> compare -> report
+
+A step is a function on a `Workspace` with the files it needs and makes. The golden vector travels: test images and
+the emulator's codes for every layer, made once by `quantize`, are what Keras and the C++ are held against in `compare`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from fpgaml import emulate, verbs
+from fpgaml.accumulate import tensor_types
+from fpgaml.comparison import Comparison, Difference, Execution, first_difference, float32_limit
+from fpgaml.dataset import Dataset
+from fpgaml.design import check_design
+from fpgaml.errors import BitMismatch, ConfigError, nearest
+from fpgaml.external import csim
+from fpgaml.fixed import Floats
+from fpgaml.history import Epoch, History
+from fpgaml.network import Network, load, save
+from fpgaml.profile import plain, profile
+from fpgaml.report import results
+from fpgaml.runcard import RunCard
+from fpgaml.skeleton import skeleton
+from fpgaml.workspace import Workspace, digest_of
+
+STACK = ("tensorflow", "keras", "qkeras-v3", "hls4ml", "numpy")
+
+
+class Listener(Protocol):
+    """Who is told how a run goes. All methods may do nothing."""
+
+    def started(self, step: str) -> None:
+        """A step begins."""
+
+    def progress(self, done: int, total: int, text: str) -> None:
+        """A step has done so much of its work."""
+
+    def finished(self, step: str, seconds: float, summary: str, skipped: bool) -> None:
+        """A step is done, or was done before and is skipped."""
+
+
+class Silent:
+    """A listener that says nothing."""
+
+    def started(self, step: str) -> None: ...
+    def progress(self, done: int, total: int, text: str) -> None: ...
+    def finished(self, step: str, seconds: float, summary: str, skipped: bool) -> None: ...
+
+
+class Step(NamedTuple):
+    """One step: the function, what it reads and writes, the card sections and packages that decide its result."""
+
+    name: str
+    run: Callable[[Workspace, Listener], str]
+    needs: tuple[str, ...]
+    makes: tuple[str, ...]
+    sections: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+
+def run(
+    card: RunCard,
+    *,
+    base: Path | None = None,
+    first: str | None = None,
+    last: str | None = None,
+    force: bool = False,
+    listener: Listener | None = None,
+) -> Workspace:
+    """Do the steps from `first` to `last` whose inputs changed (all of them if `force`), and return the run.
+
+    Raises: ConfigError for unknown steps or missing inputs; BitMismatch if executions differ; whatever a step raises.
+    """
+    begin, end = _place(first, 0), _place(last, len(STEPS) - 1)
+    if begin > end:
+        raise ConfigError(f"step {first!r} comes after {last!r}; the order is {', '.join(s.name for s in STEPS)}")
+    check_card(card)
+    workspace = Workspace.open(card, base)
+    for step in STEPS[begin : end + 1]:
+        _do(step, workspace, force or (first is not None and step.name == first), listener or Silent())
+    return workspace
+
+
+def check_card(card: RunCard) -> None:
+    """Refuse before any work what would else fail after it: data, layers or a design that cannot be."""
+    design = card.design.resolve()
+    network = skeleton(card, verbs.load_data(card).shape)
+    if network:
+        check_design(network, design)
+
+
+def _place(name: str | None, default: int) -> int:
+    names = [step.name for step in STEPS]
+    if name is None:
+        return default
+    if name not in names:
+        raise ConfigError(f"there is no step {name!r}{nearest(name, names)}; the steps are {', '.join(names)}")
+    return names.index(name)
+
+
+def _do(step: Step, workspace: Workspace, force: bool, listener: Listener) -> None:
+    missing = [name for name in step.needs if not (workspace / name).exists()]
+    if missing:
+        maker = next(s.name for s in STEPS if missing[0] in s.makes)
+        raise ConfigError(
+            f"step {step.name!r} needs {workspace / missing[0]}, which step {maker!r} makes; run that first"
+        )
+    digest = _digest(step, workspace)
+    before = workspace.state.get(step.name, {})
+    if not force and before.get("digest") == digest and before.get("made") == _made(step, workspace):
+        listener.finished(step.name, before["seconds"], before["summary"], skipped=True)
+        return
+    workspace.forget(step.name)
+    listener.started(step.name)
+    start = time.perf_counter()
+    summary = step.run(workspace, listener)
+    seconds = time.perf_counter() - start
+    workspace.state[step.name] = {
+        "digest": digest,
+        "made": _made(step, workspace),
+        "seconds": round(seconds, 3),
+        "summary": summary,
+    }
+    workspace.save_state()
+    listener.finished(step.name, seconds, summary, skipped=False)
+
+
+def _digest(step: Step, workspace: Workspace) -> str:
+    card = workspace.card.model_dump(mode="json")
+    record = {
+        "step": step.name,
+        "name": workspace.card.name,
+        "card": {section: card[section] for section in step.sections},
+        "needs": {name: digest_of(workspace / name) for name in step.needs},
+        "versions": {name: version(name) for name in step.packages} | {"fpgaml": _own_digest()},
+        "data": _data_digest(workspace.card) if "data" in step.sections else "",
+    }
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+
+
+def _made(step: Step, workspace: Workspace) -> dict[str, str]:
+    return {name: digest_of(workspace / name) for name in step.makes}
+
+
+def _own_digest() -> str:
+    """Return a digest of fpgaml itself: its version, and its sources, so that a changed step is done again."""
+    package = Path(__file__).parent
+    sha = hashlib.sha256(version("fpgaml").encode())
+    for path in sorted([*package.rglob("*.py"), *package.rglob("*.in"), *package.rglob("*.j2")]):
+        sha.update(path.read_bytes())
+    return sha.hexdigest()
+
+
+def _data_digest(card: RunCard) -> str:
+    """Return a digest of the data a card names; the set in the package never changes between versions."""
+    if card.data.source == "mnist":
+        return "mnist"
+    path = card.folder / card.data.source
+    return digest_of(path)
+
+
+# --- the steps ------------------------------------------------------------------------------------------------------
+
+
+def _train(workspace: Workspace, listener: Listener) -> str:
+    card, data = workspace.card, verbs.load_data(workspace.card)
+    with _keras_noise(workspace.log("train")):
+        from fpgaml.learn import store
+
+        model, history = verbs.train(card, data, progress=_epochs(listener))
+        logits = verbs.keras_logits(model, data, data.x_test)
+        _save(workspace, "float", model, history, logits, store)
+    return f"float accuracy {_accuracy(logits, data):.2%}, {_epoch_summary(history)}"
+
+
+def _quantize(workspace: Workspace, listener: Listener) -> str:
+    card, data = workspace.card, verbs.load_data(workspace.card)
+    with _keras_noise(workspace.log("quantize")):
+        from fpgaml.learn import store
+
+        float_model = store.load(workspace / "float.keras")
+        model, history = verbs.quantize(card, float_model, data, progress=_epochs(listener))
+        reading = verbs.read_model(model, card.name, data.input_type)
+        logits = verbs.keras_logits(model, data, data.x_test)
+        golden = data.x_test[: card.output.golden_images]
+        keras_golden = verbs.keras_layers(model, reading.keras_names, data.values(golden))
+        _save(workspace, "quantized", model, history, logits, store)
+    network = reading.network
+    codes = emulate.trace(network, golden)
+    workspace.write("network.npz", lambda path: save(network, path))
+    _write_npz(workspace, "golden.npz", codes)
+    _write_npz(workspace, "keras_golden.npz", keras_golden)
+    record = {"keras_names": reading.keras_names, "notes": reading.notes}
+    workspace.write("reading.json", lambda path: path.write_text(json.dumps(record, indent=1), encoding="utf-8"))
+    return f"quantized accuracy {_accuracy(logits, data):.2%}, {_epoch_summary(history)}"
+
+
+def _profile(workspace: Workspace, listener: Listener) -> str:
+    data, network = verbs.load_data(workspace.card), load(workspace / "network.npz")
+    found = profile(network, data.x_test, data.y_test)
+    text = json.dumps(plain(found), indent=1)
+    workspace.write("profile.json", lambda path: path.write_text(text, encoding="utf-8"))
+    return f"ranges and used bits of {len(found.tensors)} tensors over {len(data.x_test):,} images"
+
+
+def _convert(workspace: Workspace, listener: Listener) -> str:
+    network, design = load(workspace / "network.npz"), workspace.card.design.resolve()
+    check_design(network, design)
+    verbs.convert(network, design, workspace / "hls", log=workspace.log("convert"))
+    return f"{design.backend} {design.io_type} project for {design.part}, types and weights read back equal"
+
+
+def _csim(workspace: Workspace, listener: Listener) -> str:
+    data, network = verbs.load_data(workspace.card), load(workspace / "network.npz")
+    listener.progress(0, len(data.x_test), "compiling with g++")
+    start = time.perf_counter()
+    program = csim.build(network, workspace / "hls", log=workspace.log("g++"))
+    compiled = time.perf_counter()
+    total = len(data.x_test)
+    logits, _ = csim.simulate(program, data.x_test, progress=lambda n: listener.progress(n, total, "images"))
+    simulated = time.perf_counter()
+    golden = np.load(workspace / "golden.npz")[network.input.name]
+    _, layers = csim.simulate(program, golden, trace=True)
+    _write_npz(workspace, "csim.npz", {"logits": logits, **{f"layer.{name}": codes for name, codes in layers.items()}})
+    rate = total / (simulated - compiled)
+    return f"{total:,} images, compiled in {compiled - start:.1f} s, {rate:,.0f} images/s"
+
+
+def _compare(workspace: Workspace, listener: Listener) -> str:
+    data, network = verbs.load_data(workspace.card), load(workspace / "network.npz")
+    comparison = load_comparison(workspace, network, data)
+    proof = prove(workspace, network, comparison)
+    text = json.dumps(results.comparison_record(comparison, proof), indent=1)
+    workspace.write("comparison.json", lambda path: path.write_text(text, encoding="utf-8"))
+    if proof.failure:
+        raise BitMismatch(proof.failure)
+    return proof.summary
+
+
+def _report(workspace: Workspace, listener: Listener) -> str:
+    from fpgaml.report import write_report
+
+    return write_report(workspace)
+
+
+STEPS = (
+    Step(
+        "train",
+        _train,
+        (),
+        ("float.keras", "float_history.json", "float_logits.npy"),
+        ("data", "model", "training"),
+        STACK,
+    ),
+    Step(
+        "quantize",
+        _quantize,
+        ("float.keras",),
+        (
+            "quantized.keras", "quantized_history.json", "quantized_logits.npy", "network.npz", "reading.json",
+            "golden.npz", "keras_golden.npz",
+        ),
+        ("data", "training", "quantization", "output"),
+        STACK,
+    ),
+    Step("profile", _profile, ("network.npz",), ("profile.json",), ("data",), ("numpy",)),
+    Step("convert", _convert, ("network.npz",), ("hls",), ("design",), ("hls4ml",)),
+    Step("csim", _csim, ("network.npz", "golden.npz", "hls"), ("csim.npz",), ("data",)),
+    Step(
+        "compare",
+        _compare,
+        ("network.npz", "float_logits.npy", "quantized_logits.npy", "golden.npz", "keras_golden.npz", "csim.npz"),
+        ("comparison.json",),
+        ("data",),
+    ),
+    Step(
+        "report",
+        _report,
+        ("comparison.json", "profile.json", "network.npz", "csim.npz", "float_history.json", "quantized_history.json"),
+        ("report.md", "report.json", "figures"),
+        ("data", "model", "training", "quantization", "design", "output"),
+        ("matplotlib",),
+    ),
+)  # fmt: skip
+STEP_NAMES = tuple(step.name for step in STEPS)
+
+
+class Proof(NamedTuple):
+    """Whether the executions are equal bit for bit, and the first difference if not."""
+
+    logits: int
+    csim_mismatches: int
+    keras_mismatches: int
+    float32_limit: str | None
+    layers: dict[str, dict[str, int]]
+    failure: str
+    summary: str
+
+
+def load_comparison(workspace: Workspace, network: Network, data: Dataset) -> Comparison:
+    """Return the four executions of a run on its test images: float, QKeras, emulator, C simulation."""
+    out = tensor_types(network)[network.output.name]
+    flat = (len(data.x_test), -1)
+    with np.load(workspace / "csim.npz") as file:
+        simulated = out.decode(file["logits"]).reshape(flat)
+    executions = (
+        Execution("float", np.load(workspace / "float_logits.npy").reshape(flat)),
+        Execution("QKeras", np.load(workspace / "quantized_logits.npy").reshape(flat)),
+        Execution("emulator", out.decode(emulate.run(network, data.x_test)).reshape(flat)),
+        Execution("C simulation", simulated),
+    )
+    return Comparison(data.y_test.astype(np.int64), executions)
+
+
+def prove(workspace: Workspace, network: Network, comparison: Comparison) -> Proof:
+    """Hold QKeras and the C simulation against the emulator: all logits, and every layer of the golden images."""
+    types, order = tensor_types(network), list(network.shapes)
+    with np.load(workspace / "golden.npz") as file:
+        golden = {name: types[name].decode(file[name]) for name in file.files}
+    with np.load(workspace / "keras_golden.npz") as file:
+        keras = {name: file[name] for name in file.files}
+    with np.load(workspace / "csim.npz") as file:
+        simulated = {
+            name.removeprefix("layer."): types[name.removeprefix("layer.")].decode(file[name])
+            for name in file.files
+            if name.startswith("layer.")
+        }
+    sides = {"C simulation": simulated, "QKeras": keras}
+    layers = {
+        side: {name: int((golden[name] != values[name]).sum()) for name in order if name in values}
+        for side, values in sides.items()
+    }
+    limit = float32_limit(network)
+    counts = {side: comparison.mismatches("emulator", side) for side in sides}
+    total = comparison["emulator"].logits.size
+    failure = ""
+    for side, values in sides.items():
+        if side == "QKeras" and limit is not None:
+            continue  # float32 cannot be the reference there; the report says so
+        found = first_difference(golden, values, order, ("emulator", side))
+        if found or counts[side]:
+            failure = _failure(side, counts[side], total, found, comparison, network.output.name)
+            break
+    summary = f"0 of {total:,} logits differ: emulator = C simulation"
+    summary += " = QKeras" if limit is None else f" (QKeras: {counts['QKeras']:,} differ, float32 limit)"
+    return Proof(total, counts["C simulation"], counts["QKeras"], limit, layers, failure, summary)
+
+
+def _failure(side: str, count: int, total: int, found: Difference | None, comparison: Comparison, output: str) -> str:
+    if found is None:
+        pair = {output: comparison["emulator"].logits}, {output: comparison[side].logits}
+        found = first_difference(*pair, [output], ("emulator", side))
+    return f"{side} differs from the emulator in {count:,} of {total:,} logits; first difference: {found}"
+
+
+# --- pieces ---------------------------------------------------------------------------------------------------------
+
+
+def _save(workspace: Workspace, name: str, model: Any, history: History, logits: Floats, store: Any) -> None:
+    store.save(model, workspace / f"{name}.keras")
+    workspace.write(f"{name}_history.json", lambda path: path.write_text(history.to_json(), encoding="utf-8"))
+    workspace.write(f"{name}_logits.npy", lambda path: _write_npy(path, logits))
+
+
+def _write_npy(path: Path, array: Any) -> None:
+    with path.open("wb") as file:
+        np.save(file, array)
+
+
+def _write_npz(workspace: Workspace, name: str, arrays: dict[str, Any]) -> None:
+    def write(path: Path) -> None:
+        with path.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+
+    workspace.write(name, write)
+
+
+def _accuracy(logits: Floats, data: Dataset) -> float:
+    return float((Execution("", logits).classes == data.y_test).mean())
+
+
+def _epochs(listener: Listener) -> Callable[[Epoch], None]:
+    def tell(epoch: Epoch) -> None:
+        shown = epoch.accuracy if epoch.val_accuracy is None else epoch.val_accuracy
+        listener.progress(epoch.number, epoch.of, f"epochs, accuracy {shown:.2%}")
+
+    return tell
+
+
+def _epoch_summary(history: History) -> str:
+    return f"{len(history.epochs)} epochs, kept {history.kept}" if history.epochs else "no training"
+
+
+@contextlib.contextmanager
+def _keras_noise(log: Path) -> Iterator[None]:
+    """Send what TensorFlow's C++ code prints to file descriptor 2, and Python warnings, into the log."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    saved = os.dup(2)
+    try:
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 2)
+            yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

@@ -1,0 +1,31 @@
+"""From the files of a run to report.md, report.json and figures: reading and drawing, no computing of results."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from fpgaml.report import figures, results
+
+if TYPE_CHECKING:
+    from fpgaml.workspace import Workspace
+
+
+def write_report(workspace: Workspace) -> str:
+    """Write report.md, report.json and figures/ of a run; return one line that says where."""
+    facts = results.gather(workspace)
+    (workspace / "figures").mkdir(exist_ok=True)
+    drawn = figures.draw_all(workspace, facts)
+    text = json.dumps(facts.record, indent=1)
+    workspace.write("report.json", lambda path: path.write_text(text, encoding="utf-8"))
+    page = _environment().get_template("report.md.j2").render(**facts.record, figures=drawn)
+    workspace.write("report.md", lambda path: path.write_text(page, encoding="utf-8"))
+    return f"report.md, report.json, {len(drawn)} figures"
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("fpgaml.report", ""), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )

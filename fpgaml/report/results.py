@@ -1,0 +1,156 @@
+"""Collect what a run found into one record: the content of report.json, and of report.md."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpgaml import verbs
+from fpgaml.accumulate import tensor_types
+from fpgaml.comparison import Comparison
+from fpgaml.history import History
+from fpgaml.network import Network, load, weights_of
+
+if TYPE_CHECKING:
+    from fpgaml.pipeline import Proof
+    from fpgaml.workspace import Workspace
+
+STACK = ("fpgaml", "tensorflow", "keras", "qkeras-v3", "hls4ml", "numpy", "matplotlib")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a report is made of: the record that is written, and the arrays that are drawn."""
+
+    record: dict[str, Any]
+    histories: dict[str, History]
+    images: NDArray[Any]
+
+
+def gather(workspace: Workspace) -> Facts:
+    """Read a run's files into Facts."""
+    network, data = load(workspace / "network.npz"), verbs.load_data(workspace.card)
+    comparison = json.loads((workspace / "comparison.json").read_text(encoding="utf-8"))
+    reading = json.loads((workspace / "reading.json").read_text(encoding="utf-8"))
+    histories = {
+        name: History.from_json((workspace / f"{name}_history.json").read_text(encoding="utf-8"))
+        for name in ("float", "quantized")
+    }
+    design = workspace.card.design.resolve()
+    record = {
+        "name": workspace.card.name,
+        "comparison": comparison,
+        "labels": data.names,
+        "test_images": len(data.x_test),
+        "golden_images": min(workspace.card.output.golden_images, len(data.x_test)),
+        "size": size_record(network),
+        "tensors": tensor_records(network),
+        "notes": reading["notes"],
+        "training": {name: history_record(history) for name, history in histories.items()},
+        "design": {
+            "backend": str(design.backend),
+            "part": design.part,
+            "clock_ns": design.clock_ns,
+            "io_type": str(design.io_type),
+            "strategy": str(design.strategy),
+            "reuse_factor": {layer.name: design.reuse_of(layer.name) for layer in network if weights_of(layer)},
+        },
+        "steps": [{"step": name, **done} for name, done in workspace.state.items()],
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in STACK},
+        "digests": {"network": network.digest, "data": data.digest}
+        | {name: digest for done in workspace.state.values() for name, digest in done["made"].items()},
+    }
+    return Facts(record, histories, data.x_test)
+
+
+def comparison_record(comparison: Comparison, proof: Proof) -> dict[str, Any]:
+    """Return the comparison as JSON-ready data."""
+    reference = "C simulation"
+    wrong = comparison.disagreements("float", reference)
+    return {
+        "executions": [
+            {
+                "name": execution.name,
+                "accuracy": comparison.accuracy(execution.name),
+                "agreement_with_float": comparison.agreement(execution.name, "float"),
+                "mismatching_logits": None
+                if execution.name == "float"
+                else comparison.mismatches(execution.name, reference),
+            }
+            for execution in comparison.executions
+        ],
+        "logits": proof.logits,
+        "proved": not proof.failure,
+        "failure": proof.failure,
+        "float32_limit": proof.float32_limit,
+        "layers": proof.layers,
+        "confusion": {name: comparison.confusion(name).tolist() for name in ("float", reference)},
+        "disagreements": [
+            {
+                "image": int(image),
+                "label": int(comparison.labels[image]),
+                "float": int(comparison["float"].classes[image]),
+                "hardware": int(comparison[reference].classes[image]),
+            }
+            for image in wrong
+        ],
+    }
+
+
+def size_record(network: Network) -> dict[str, Any]:
+    """Return how large a network is: parameters, non-zero ones, and bits of storage, in all and by layer."""
+    layers: list[dict[str, Any]] = []
+    for layer in network:
+        held = weights_of(layer)
+        if held:
+            layers.append(
+                {
+                    "layer": layer.name,
+                    "parameters": sum(int(w.codes.size) for w in held.values()),
+                    "nonzero": sum(int(np.count_nonzero(w.codes)) for w in held.values()),
+                    "bits": sum(int(w.codes.size) * w.type.width for w in held.values()),
+                }
+            )
+    total = {key: sum(layer[key] for layer in layers) for key in ("parameters", "nonzero", "bits")}
+    return {"layers": layers, **total, "float32_bits": 32 * total["parameters"]}
+
+
+def tensor_records(network: Network) -> list[dict[str, Any]]:
+    """Return the effective type of every tensor, in order: outputs, accumulators and weights."""
+    types = tensor_types(network)
+    rows = []
+    for layer in network:
+        held = weights_of(layer)
+        rows += [
+            {"layer": layer.name, "tensor": field, "shape": list(w.codes.shape), "type": str(w.type)}
+            for field, w in held.items()
+        ]
+        what = "accumulator and output" if held else "output"
+        rows.append(
+            {
+                "layer": layer.name,
+                "tensor": what,
+                "shape": list(network.shapes[layer.name]),
+                "type": str(types[layer.name]),
+            }
+        )
+    return rows
+
+
+def history_record(history: History) -> dict[str, Any]:
+    """Return a training in a few figures."""
+    if not history.epochs:
+        return {"epochs": 0, "kept": 0, "seconds": 0.0, "ended": history.ended, "val_accuracy": None}
+    return {
+        "epochs": len(history.epochs),
+        "kept": history.kept,
+        "seconds": round(history.seconds, 1),
+        "ended": history.ended,
+        "val_accuracy": history.best.val_accuracy,
+    }
