@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from math import ceil
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -86,7 +86,7 @@ def quantize(
     codes: NDArray[Any],
     labels: NDArray[Any],
     *,
-    float_correct: int,
+    float_right: NDArray[np.bool_],
     input_type: FixedPoint = PIXEL,
     loss: float = 0.005,
     bits: int = 8,
@@ -96,16 +96,22 @@ def quantize(
     """Return the network with the fewest bits that answers at most a share `loss` of the images worse than float.
 
     ranges: histograms of the float activations by tensor name (`profile_floats`). codes: (images, *input shape),
-    labels: (images,); `float_correct` of them the float model answers right. bits: to start from; more are taken if
-    these lose too much. refine: False keeps the start types.
+    labels: (images,). float_right: (images,), whether the float model answers right. bits: to start from; more are
+    taken if these lose too much. refine: False keeps the start types.
+
+    The loss counts with one standard error on top, so that it holds on images that the search has not seen too: of
+    the images that only one of the two answers right, n in number, the square root of n.
 
     Raises: DataError for data that do not fit; ConfigError if not even 16 bits stay within the loss.
     """
     if not 0 <= loss < 1:
         raise ConfigError(f"loss must be a share of the images from 0 to below 1, not {loss}")
-    allowed = ceil(float_correct - loss * len(codes) - 1e-9)
-    search = _Search(model, codes, labels, progress)
-    types = search.start(_Chooser(model, ranges, input_type), bits, allowed, float_correct)
+    if np.shape(float_right) != (len(codes),):
+        raise DataError(f"float_right must have shape ({len(codes)},), one for each image, not {np.shape(float_right)}")
+    float_correct = int(np.count_nonzero(float_right))
+    allowed = float_correct - loss * len(codes) - 1e-9
+    search = _Search(model, codes, labels, np.asarray(float_right, bool), progress)
+    types = search.start(_Chooser(model, ranges, input_type), bits, allowed)
     if refine:
         types = search.refine(types, allowed)
     network = build(model, types)
@@ -140,12 +146,23 @@ def start_types(
 
 
 def right_answers(network: Network, codes: NDArray[Any], labels: NDArray[Any]) -> int:
-    """Return how many images (images, *input shape) the network puts into the class of their label (images,)."""
+    """Return how many images (images, *input shape) the network puts into the class of their label (images,).
+
+    Raises: DataError if there are no images, or they or the labels do not fit.
+    """
+    return int(np.count_nonzero(answers_right(network, codes, labels)))
+
+
+def answers_right(network: Network, codes: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return, for each image (images,), whether the network puts it into the class of its label.
+
+    Raises: DataError if there are no images, or they or the labels do not fit.
+    """
     if not len(codes):
         raise DataError(f"accuracy of {network.name!r} needs at least one image; the data set is empty")
     if np.shape(labels) != (len(codes),):
         raise DataError(f"labels must have shape ({len(codes)},), one for each image, not {np.shape(labels)}")
-    return int(np.count_nonzero(classify(run(network, codes)) == np.asarray(labels)))
+    return np.asarray(classify(run(network, codes)) == np.asarray(labels))
 
 
 def best_type(values: Floats, counts: NDArray[Any] | None, bits: int, *, signed: bool, clip: bool = True) -> FixedPoint:
@@ -222,64 +239,69 @@ class _Search:
         model: FloatModel,
         codes: NDArray[Any],
         labels: NDArray[Any],
+        float_right: NDArray[np.bool_],
         progress: Progress | None,
     ) -> None:
-        self.model, self.codes, self.labels = model, codes, labels
+        self.model, self.codes, self.labels, self.float_right = model, codes, labels, float_right
         self.free = [n for n in model.tensors if n != model.layers[0].name and not n.endswith(".bias")]
         self.trials: list[Trial] = []
         self._progress = progress
         self._sizes: dict[str, int] = {}
-        self._correct = 0  # right answers of the last network that was kept
+        self._score = 0.0  # of the last network that was kept
 
-    def measure(self, types: Mapping[str, FixedPoint], change: str, least: int | None = None) -> int:
-        """Return the right answers with these types; kept from `least` on (None: measured only to compare)."""
+    def measure(self, types: Mapping[str, FixedPoint], change: str, least: float | None = None) -> float:
+        """Return the right answers with these types less one standard error of their difference from float's.
+
+        The network is kept if that is `least` or more (None: measured only to compare).
+        """
         network = build(self.model, types)
         self._sizes = self._sizes or network_sizes(network)
-        found = right_answers(network, self.codes, self.labels)
+        right = answers_right(network, self.codes, self.labels)
+        correct, score = int(right.sum()), float(right.sum() - sqrt(np.count_nonzero(right != self.float_right)))
         totals = weight_bits(self._sizes, types), activation_bits(self._sizes, types)
-        kept = least is not None and found >= least
-        self.trials.append(Trial(change, found, *totals, kept))
-        self._correct = found if kept else self._correct
+        kept = least is not None and score >= least
+        self.trials.append(Trial(change, correct, *totals, kept))
+        self._score = score if kept else self._score
         if self._progress:
-            self._progress(f"{change}: {found} of {len(self.codes)} right")
-        return found
+            self._progress(f"{change}: {correct} of {len(self.codes)} right")
+        return score
 
-    def start(self, chooser: _Chooser, bits: int, allowed: int, float_correct: int) -> dict[str, FixedPoint]:
+    def start(self, chooser: _Chooser, bits: int, allowed: float) -> dict[str, FixedPoint]:
         """Return types of the fewest bits, equal everywhere and at least `bits`, that stay within the loss."""
-        most, best = max(bits, MOST_BITS), 0
+        most = max(bits, MOST_BITS)
         for width in range(bits, most + 1):
             for clip in (False, True):
                 types = chooser.types(width, clip=clip)
                 how = "least squared error" if clip else "no clipping"
-                found = self.measure(types, f"all {width} bits, {how}", allowed)
-                if found >= allowed:
+                if self.measure(types, f"all {width} bits, {how}", allowed) >= allowed:
                     return types
-                best = max(best, found)
+        best = max(trial.correct for trial in self.trials)
         raise ConfigError(
-            f"no types of up to {most} bits keep {self.model.name!r} within the loss: {allowed} of "
-            f"{len(self.codes)} right answers are needed (float has {float_correct}), {best} were found; check that "
-            "the float model was trained on the same values that the input type gives (pixels are uint8 / 256)"
+            f"no types of up to {most} bits keep {self.model.name!r} within the loss: float has "
+            f"{int(self.float_right.sum())} of {len(self.codes)} right answers, the best types {best}; allow a larger "
+            "loss or give more images, and check that the float model was trained on the values that the input type "
+            "gives (pixels are uint8 / 256)"
         )
 
-    def refine(self, types: dict[str, FixedPoint], allowed: int) -> dict[str, FixedPoint]:
+    def refine(self, types: dict[str, FixedPoint], allowed: float) -> dict[str, FixedPoint]:
         """Return `types` less every bit that can go; see the module's docstring."""
         free = set(self.free)
         while free:
             moves: list[tuple[float, str, FixedPoint]] = []
             for name in sorted(free):
                 tried = [(self.measure(types | {name: kind}, f"try {name} {kind}"), kind) for kind in less(types[name])]
-                found, kind = max(tried, key=lambda one: one[0], default=(-1, types[name]))
+                found, kind = max(tried, key=lambda one: one[0], default=(-1.0, types[name]))
                 if found < allowed:
                     free.discard(name)
                 else:
-                    moves.append(((self._correct - found) / self._sizes[name], name, kind))
+                    moves.append(((self._score - found) / self._sizes[name], name, kind))
             types, took = self._take(sorted(moves, key=lambda move: move[:2]), types, allowed)
             if not took:
                 break
         return types
 
     def _take(
-        self, moves: list[tuple[float, str, FixedPoint]], types: dict[str, FixedPoint], allowed: int
+        self, moves: list[tuple[float, str, FixedPoint]], types: dict[str, FixedPoint], allowed: float
     ) -> tuple[dict[str, FixedPoint], bool]:
         """Make the moves in order, each if the network then stays within the loss."""
         took = False
