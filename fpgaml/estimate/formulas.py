@@ -40,6 +40,9 @@ DELAYS = Delays(
 )
 
 
+IN_FABRIC = 0.3  # delay of a product in fabric over that of one in a DSP slice
+
+
 def regime_of(facts: LayerFacts) -> str:
     """Return the name of the set of coefficients that a layer uses."""
     if facts.kind in (Kind.DENSE, Kind.CONV):
@@ -75,10 +78,14 @@ def depth_of(facts: LayerFacts, delays: Delays) -> float:
 
 
 def _product_ns(facts: LayerFacts, delays: Delays) -> float:
-    """Return the delay of a product: that of 16 x 16 bits, in proportion to the operands' bits; 0 without any."""
+    """Return the delay of a product: that of 16 x 16 bits, in proportion to the operands' bits; 0 without any.
+
+    A product in fabric is pipelined with the tree around it and costs about a third of one in a DSP slice.
+    """
     if not facts.heavy and facts.unrolled:
         return 0.0
-    return delays.product[facts.target.speed] * (facts.in_bits + facts.weight_bits) / 32
+    share = 1.0 if slices_of(facts) else IN_FABRIC
+    return share * delays.product[facts.target.speed] * (facts.in_bits + facts.weight_bits) / 32
 
 
 def cycles_of(facts: LayerFacts, delays: Delays = DELAYS) -> tuple[float, float]:
@@ -139,7 +146,7 @@ def _stream_cycles(facts: LayerFacts, delays: Delays) -> tuple[float, float]:
         case Kind.POOL | Kind.GLOBAL_POOL:
             total = pixels + 3.0
         case Kind.SOFTMAX if pixels == 1:
-            total = 2.0 + min(facts.reuse, facts.lanes) + floor(depth_of(facts, delays))
+            total = 4.0 + min(facts.reuse, facts.lanes) + floor(depth_of(facts, delays))
         case Kind.SOFTMAX | Kind.AFFINE:
             total = float(pixels * min(facts.reuse, facts.lanes))
         case Kind.MOVE:
