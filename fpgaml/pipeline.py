@@ -227,7 +227,7 @@ def _csim(workspace: Workspace, listener: Listener) -> str:
     data, network = verbs.load_data(workspace.card), load(workspace / "network.npz")
     listener.progress(0, len(data.x_test), "compiling with g++")
     start = time.perf_counter()
-    program = csim.build(network, workspace / "hls", log=workspace.log("g++"))
+    program = csim.build(network, workspace / "hls", log=workspace.log("g++"), images=len(data.x_test))
     compiled = time.perf_counter()
     total = len(data.x_test)
     logits, _ = csim.simulate(program, data.x_test, progress=lambda n: listener.progress(n, total, "images"))

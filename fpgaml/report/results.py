@@ -45,6 +45,7 @@ def gather(workspace: Workspace) -> Facts:
     design = workspace.card.design.resolve()
     record = {
         "name": workspace.card.name,
+        "note": workspace.card.output.note,
         "comparison": comparison,
         "labels": data.names,
         "test_images": len(data.x_test),
