@@ -199,7 +199,8 @@ class Accelerator:
 
     def classify(self, images: ArrayLike) -> NDArray[np.int64]:
         """Return the class of each image: the index of its largest logit, the first if several are equal."""
-        return self.run(self.settings.codes(images)).argmax(axis=1).astype(np.int64)
+        found: NDArray[np.int64] = np.argmax(self.run(self.settings.codes(images)), axis=1)
+        return found
 
     def self_check(self) -> int:
         """Run the golden vectors; return how many images they are. Raises: RuntimeError at a wrong code."""
