@@ -214,7 +214,7 @@ def check_steps(steps: Sequence[Step], work: Path) -> None:
     synthesized = Step.CSYNTH in steps or any(work.glob("**/syn/verilog/*.v"))
     for step in (Step.COSIM, Step.EXPORT, Step.VIVADO):
         if step in steps and not synthesized:
-            raise ConfigError(f"step {step!r} needs C synthesis first: ask for csynth too")
+            raise ConfigError(f"step '{step}' needs C synthesis first: ask for csynth too")
 
 
 def check_path(path: Path) -> None:
@@ -256,7 +256,7 @@ def read_made(work: Path, top: str, steps: Sequence[Step]) -> list[Report]:
         for pattern in REPORT_OF.get(step, ()) if step in steps else ():
             paths = sorted(work.glob(pattern))
             if not paths:
-                raise ReportError(f"step {step!r} ended well but left no {Path(pattern).name} in {work}")
+                raise ReportError(f"step '{step}' ended well but left no {Path(pattern).name} in {work}")
             found += [reports.read(path, top) for path in paths]
     return found
 

@@ -32,6 +32,7 @@ def design(backend=Backend.VITIS):
 def fakes(monkeypatch, tmp_path):
     """Put all fake tools first on PATH; return a function that leaves only the named ones there."""
     monkeypatch.setenv("PATH", f"{FAKES}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("FAKE_PYTHON", sys.executable)
 
     def only(*names):
         place = tmp_path / "bin"
@@ -223,7 +224,9 @@ def test_foreign_reports_stay_out(fakes, projects, tmp_path):
     home = tmp_path / "home"
     with pytest.raises(ReportError, match="expected a report of network 'other', found one of 'tiny'"):
         import_reports("other", design(), [report], home)
-    with pytest.raises(ReportError, match="expected a report for part xck26-sfvc784-2LV-c, found one for xc7z020clg400-1"):
+    with pytest.raises(
+        ReportError, match="expected a report for part xck26-sfvc784-2LV-c, found one for xc7z020clg400-1"
+    ):
         import_reports("tiny", Design(Backend.VITIS, "xck26-sfvc784-2LV-c", clock_ns=10.0), [report], home)
     with pytest.raises(ReportError, match="expected a report for a clock of 5 ns, found 10 ns"):
         import_reports("tiny", Design(Backend.VITIS, "xc7z020clg400-1", clock_ns=5.0), [report], home)

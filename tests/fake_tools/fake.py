@@ -8,6 +8,7 @@ file that does not exist, ends the program with code 64. Environment:
     FAKE_REPORTS=0 C synthesis leaves no report
 """
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -43,13 +44,18 @@ HEAD = """| Tool Version : Vivado v.{version} (lin64) Build 1 Wed May 27 19:54:3
 | Design       : {top}
 | Device       : {device}
 """
-UTILIZATION = HEAD + """
+UTILIZATION = (
+    HEAD
+    + """
 | Slice LUTs*                |  3100 |     0 |     53200 |  5.83 |
 | Slice Registers            |  1100 |     0 |    106400 |  1.03 |
 | Block RAM Tile             |   1.5 |     0 |       140 |  1.07 |
 | DSPs                       |     7 |     0 |       220 |  3.18 |
 """
-TIMING = HEAD + """
+)
+TIMING = (
+    HEAD
+    + """
 | Design Timing Summary
 | ---------------------
 
@@ -64,6 +70,7 @@ Clock   Waveform(ns)       Period(ns)      Frequency(MHz)
 -----   ------------       ----------      --------------
 ap_clk  {{0.000 5.000}}        {clock:.3f}          100.000
 """
+)
 
 
 def refuse(text):
@@ -152,7 +159,9 @@ class Recorder:
             shutil.copytree(folder, build / Path(folder).name)
         types = Path(self.sources[0]).parent / "ap_types"
         subprocess.run(
-            ["g++", "-std=gnu++11", "-w", f"-I{types}", self.bench, *self.sources, "-o", "csim.exe"], cwd=build, check=True
+            ["g++", "-std=gnu++11", "-w", f"-I{types}", self.bench, *self.sources, "-o", "csim.exe"],
+            cwd=build,
+            check=True,
         )
         if subprocess.run(["./csim.exe"], cwd=build).returncode:
             raise RuntimeError("CSim failed with errors")
@@ -166,7 +175,9 @@ class Recorder:
         (folder / "syn" / "verilog" / f"{self.top}.v").write_text("module;\n")
         (folder / "syn" / "report").mkdir(exist_ok=True)
         if os.environ.get("FAKE_REPORTS") != "0":
-            text = CSYNTH.format(version=version(self.name), top=self.top, part=self.told["part"], clock=self.told["clock"])
+            text = CSYNTH.format(
+                version=version(self.name), top=self.top, part=self.told["part"], clock=self.told["clock"]
+            )
             (folder / "syn" / "report" / "csynth.xml").write_text(text)
 
     def cosim_design(self, *args):
@@ -204,7 +215,9 @@ class Recorder:
 
     def write(self, path, text):
         device = self.told["part"].removeprefix("xc")
-        Path(path).write_text(text.format(version=version("vivado"), top=self.top, device=device, clock=self.told["clock"]))
+        Path(path).write_text(
+            text.format(version=version("vivado"), top=self.top, device=device, clock=self.told["clock"])
+        )
 
 
 COMMANDS = {
@@ -221,7 +234,7 @@ def version(name):
 
 def component(name, args):
     """The component flow: a configuration file instead of a script."""
-    options = dict(zip(args, args[1:], strict=False))
+    options = dict(itertools.pairwise(args))
     config = Path(options["--config"])
     text = config.read_text()
     if "[hls]" not in text or "--work_dir" not in options:
