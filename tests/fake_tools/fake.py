@@ -133,7 +133,7 @@ class Recorder:
         self.told["clock"] = float(args[args.index("-period") + 1])
 
     def add_files(self, *args):
-        args = list(args)
+        args = [arg for arg in args if arg != "-norecurse"]
         if "-cflags" in args:
             at = args.index("-cflags")
             if args[at + 1] != "-std=c++0x":
@@ -197,6 +197,52 @@ class Recorder:
 
     # vivado
 
+    def get_board_parts(self, *args):
+        return os.environ.get("FAKE_BOARD", args[-1].replace("*", "x"))
+
+    def create_project(self, *args):
+        self.told["part"] = args[args.index("-part") + 1]
+        folder = Path(args[2])
+        for path in (
+            f"{folder}.gen/sources_1/bd/system/hw_handoff/system.hwh",
+            f"{folder}.runs/impl_1/system_wrapper.bit",
+        ):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text("made by a fake tool")
+        self.told["runs"] = str(folder / f"{folder}.runs" / "impl_1")
+
+    def create_bd_cell(self, *args):
+        return args[-1]
+
+    def get_ipdefs(self, *args):
+        return args[-1].replace("*:hls", "fpgaml:hls").replace(":*", ":1.0")
+
+    def get_property(self, name, thing):
+        return {"PROGRESS": "100%", "STATS.WNS": os.environ.get("FAKE_WNS", "0.5"), "DIRECTORY": self.told["runs"]}[
+            name
+        ]
+
+    def get_bd_intf_pins(self, name):
+        return name
+
+    def get_bd_pins(self, name):
+        return name
+
+    def get_bd_addr_spaces(self, name):
+        return name
+
+    def get_bd_addr_segs(self, name):
+        return name
+
+    def get_files(self, name):
+        return name
+
+    def get_runs(self, name):
+        return name
+
+    def write_hw_platform(self, *args):
+        Path(args[-1]).write_text("made by a fake tool")
+
     def read_verilog(self, paths):
         for path in self.tcl.splitlist(paths):
             if not Path(path).is_file():
@@ -207,11 +253,11 @@ class Recorder:
             refuse("synth_design is not out of context")
         self.told |= {"top": args[args.index("-top") + 1], "part": args[args.index("-part") + 1]}
 
-    def report_utilization(self, flag, path):
-        self.write(path, UTILIZATION)
+    def report_utilization(self, *args):
+        self.write(args[-1], UTILIZATION)
 
-    def report_timing_summary(self, flag, path):
-        self.write(path, TIMING)
+    def report_timing_summary(self, *args):
+        self.write(args[-1], TIMING)
 
     def write(self, path, text):
         device = self.told["part"].removeprefix("xc")
@@ -224,7 +270,11 @@ COMMANDS = {
     "hls": """open_project set_top add_files open_solution set_part create_clock set_clock_uncertainty config_compile
         config_schedule config_array_partition csim_design csynth_design cosim_design export_design""".split(),
     "vivado": """read_verilog add_files synth_design create_clock get_ports opt_design report_utilization
-        report_timing_summary""".split(),
+        report_timing_summary get_board_parts create_project set_property current_project update_ip_catalog
+        create_bd_design create_bd_cell apply_bd_automation get_ipdefs connect_bd_intf_net connect_bd_net get_bd_intf_pins
+        get_bd_pins get_bd_addr_spaces get_bd_addr_segs assign_bd_address validate_bd_design save_bd_design get_files
+        make_wrapper current_fileset generate_target launch_runs wait_on_run get_runs get_property open_run
+        write_hw_platform""".split(),
 }
 
 
