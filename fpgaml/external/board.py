@@ -106,8 +106,8 @@ def kit_of(board: Board) -> Kit:
     """Return what Vivado must know of a board. Raises: ConfigError if it has no processor that could feed a DMA."""
     if board.name not in KITS:
         raise ConfigError(
-            f"board {board.name!r} has no package: its FPGA has no processor with DMA, or nobody wrote one; boards with "
-            f"one are {', '.join(KITS)}"
+            f"board {board.name!r} has no package: its FPGA has no processor with DMA, or nobody wrote one; "
+            f"boards with one are {', '.join(KITS)}"
         )
     return KITS[board.name]
 

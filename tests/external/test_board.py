@@ -174,7 +174,7 @@ def test_bare_metal_program_against_the_wrapper(package, wrapped, tmp_path, name
     gpp(wrapped, f"-DDMA_AT={dma}", f"-DIP_AT={ip}", HERE / "bare_metal_standin.cpp", *made, "-o", tmp_path / "program")
     found = subprocess.run([tmp_path / "program"], capture_output=True, text=True)
     assert found.returncode == 0, found
-    assert found.stdout.endswith("PASS: 6 images, every code equal bit for bit\r\n")
+    assert found.stdout.endswith("PASS: 6 images, every code equal bit for bit\n")
     golden = folder / "golden_images.h"
     head, logits = golden.read_text(encoding="utf-8").split("golden_logits", 1)
     first = re.search(r"\{(-?\d+)", logits)
