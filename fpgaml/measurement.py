@@ -116,13 +116,13 @@ class Measurement:
     extrapolated: bool = False
 
     def __str__(self) -> str:
-        middle = _short(self.value.median)
-        text = f"{'' if self.value.is_point else '~'}{middle} {self.metric.unit}".rstrip()
+        sign = "~" if self.source is Source.FORMULA else ""
+        text = f"{sign}{_short(self.value.median)} {self.metric.unit}".rstrip()
         if self.value.is_point:
             return text
         return f"{text} ({_short(self.value.low)} to {_short(self.value.high)})"
 
 
 def _short(value: float) -> str:
-    """Write a number with three significant digits below 10 and as an integer above."""
-    return f"{value:,.0f}" if value >= 10 or value == round(value) else f"{value:.2f}"
+    """Write a number as an integer from 100 on, and with three significant digits below."""
+    return f"{value:,.0f}" if value >= 100 or value == round(value) else f"{value:.3g}"

@@ -200,18 +200,17 @@ def with_intervals(rows: Sequence[Residual]) -> list[Residual]:
     return found
 
 
-def synthesis_ratios(designs: Sequence[KnownDesign], whole: Sequence[Residual]) -> dict[str, dict[str, float]]:
-    """Return, for each resource, what logic synthesis makes of the csynth estimate: median, 10 % and 90 % as logs.
+def synthesis_ratios(designs: Sequence[KnownDesign]) -> dict[str, dict[str, float]]:
+    """Return what logic synthesis makes of what csynth reports, for each resource: quantiles of the logarithm.
 
-    Recurrent networks are left out: no Network has them, and they shrink ten times as much.
+    Both figures are reports of one design, so it need not match its firmware: more designs count than for the fit.
     """
-    estimates = {(r.name, r.metric): r for r in whole if r.group != "recurrent"}
     found = {}
     for metric in RESOURCES:
         rows = [
-            (d.repository, log((d.synthesis[metric] + OFFSETS[metric]) / (r.estimate + OFFSETS[metric])))
+            (d.repository, log((d.synthesis[metric] + OFFSETS[metric]) / (d.truth[metric] + OFFSETS[metric])))
             for d in designs
-            if metric in d.synthesis and (r := estimates.get((d.name, metric))) is not None
+            if d.stock and metric in d.synthesis and metric in d.truth
         ]
         weights = repository_weights([repository for repository, _ in rows])
         low, median, high = (weighted_quantile([e for _, e in rows], weights, share) for share in (0.1, 0.5, 0.9))
@@ -239,7 +238,8 @@ def limits(designs: Sequence[KnownDesign]) -> dict[str, Any]:
 
 def calibrate(folder: Path = FOLDER) -> dict[str, Any]:
     """Return the content of coefficients.json for the data in `folder`."""
-    designs = usable(read(folder))
+    everything = read(folder)
+    designs = usable(everything)
     whole, parts = (with_intervals(rows) for rows in cross_validate(designs))
     found = fit_all(designs)
     return {
@@ -252,7 +252,7 @@ def calibrate(folder: Path = FOLDER) -> dict[str, Any]:
         "tools": found.tools,
         "between": found.between,
         "spreads": {"design": _plain(spreads(whole)), "layer": _plain(spreads(parts))},
-        "synthesis": _rounded(synthesis_ratios(designs, whole)),
+        "synthesis": _rounded(synthesis_ratios(everything)),
         "limits": limits(designs),
         "errors": {"design": errors(whole), "layer": errors(parts)},
     }

@@ -136,8 +136,11 @@ def estimate(network: Network, design: Design, part: Part, known: Model | None =
     return _from_facts(network.name, design, part, facts, known or model())
 
 
-def utilisation(found: Estimate, stage: Stage = Stage.CSYNTH, part: Part | None = None) -> Utilisation:
-    """Return how much of a part (the design's own by default) an estimate takes at a stage."""
+def utilisation(found: Estimate, stage: Stage = Stage.SYNTHESIS, part: Part | None = None) -> Utilisation:
+    """Return how much of a part (the design's own by default) an estimate takes at a stage.
+
+    What goes into a part is decided after logic synthesis; the figures of csynth are about twice the LUTs.
+    """
     part = part or found.part
     available = {Metric.LUT: part.lut, Metric.FF: part.ff, Metric.DSP: part.dsp, Metric.BRAM18: part.bram18}
     values = {metric: found.at(stage)[metric].value for metric in RESOURCES}
@@ -158,7 +161,11 @@ def _from_facts(name: str, design: Design, part: Part, facts: Sequence[LayerFact
     }
     synthesis = {
         metric: _measured(
-            name, metric, synthesized(metric, prediction.design[metric], known, widen=widen), widen, Stage.SYNTHESIS
+            name,
+            metric,
+            synthesized(metric, prediction.design[metric], group, known, widen=widen),
+            widen,
+            Stage.SYNTHESIS,
         )
         for metric in RESOURCES
     }

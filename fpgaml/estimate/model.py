@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from math import exp
+from math import exp, hypot
 from typing import Any
 
 from fpgaml.errors import FormatError
@@ -152,20 +152,26 @@ def schedule_of(layers: Sequence[LayerFacts]) -> str:
 
 
 def group_of(layers: Sequence[LayerFacts]) -> str:
-    """Return the group of designs whose errors a design shares."""
+    """Return the group of designs whose errors a design shares.
+
+    Vivado HLS puts the many small FIFOs of a parallel dataflow now in LUTs, now in block RAM: hence by tool there.
+    """
     if any(facts.kind is Kind.RECURRENT for facts in layers):
         return "recurrent"
     if not layers or not layers[0].target.dataflow:
         return "pipeline"
-    return "stream" if layers[0].target.streams else "parallel dataflow"
+    return "stream" if layers[0].target.streams else f"parallel dataflow, {layers[0].target.tool}"
 
 
-def synthesized(metric: Metric, median: float, known: Model, *, widen: bool = False) -> Interval:
-    """Return the interval of a resource after logic synthesis, from the median estimate of HLS csynth."""
-    ratio = known.synthesis[metric]
+def synthesized(metric: Metric, median: float, group: str, known: Model, *, widen: bool = False) -> Interval:
+    """Return the interval of a resource after logic synthesis, from the median estimate of HLS csynth.
+
+    The median is csynth's times the usual ratio; the errors of both, being independent, add as squares.
+    """
+    ratio, spread = known.synthesis[metric], known.spread("design", metric, group)
     base = max(0.0, (median + OFFSETS[metric]) * exp(ratio["median"]) - OFFSETS[metric])
-    ends = Spread(ratio["low"] - ratio["median"], ratio["high"] - ratio["median"])
-    return ends.around(metric, base, widen=widen)
+    low, high = ratio["low"] - ratio["median"], ratio["high"] - ratio["median"]
+    return Spread(-hypot(spread.low, low), hypot(spread.high, high)).around(metric, base, widen=widen)
 
 
 def weighted(terms: Terms, coefficients: dict[str, float]) -> float:

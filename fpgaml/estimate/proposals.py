@@ -49,7 +49,7 @@ def fit(
     design: Design,
     part: Part,
     latency_us: float | None = None,
-    stage: Stage = Stage.CSYNTH,
+    stage: Stage = Stage.SYNTHESIS,
     known: Model | None = None,
 ) -> tuple[Proposal, ...]:
     """Return proposals for `part` (that take at most `latency_us`), the best first; empty if nothing may fit.

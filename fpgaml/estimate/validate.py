@@ -96,7 +96,7 @@ def _synthesis(designs: Sequence[KnownDesign], whole: Sequence[Residual], known:
         for metric, truth in design.synthesis.items():
             base = estimates.get((design.name, metric))
             if base is not None:
-                interval = synthesized(metric, base.estimate, known)
+                interval = synthesized(metric, base.estimate, base.group, known)
                 found.append(replace(base, estimate=interval.median, truth=truth, interval=interval))
     return found
 

@@ -248,6 +248,8 @@ def _parse_summary(text: str, name: str) -> Report:
     start = _line_of(lines, r"\|\s*Modules\s*\|", "the table of modules", name)
     modules = []
     for number, line in enumerate(lines[start:], start + 1):
+        if not line.strip():
+            break  # the table ends
         row = re.match(r"\s*\|\s*\+\s*(\S+)\s*\|(.*)\|\s*$", line)
         if row:
             cells = [row[1], *(cell.strip() for cell in row[2].split("|"))]
