@@ -69,7 +69,13 @@ def read(folder: Path) -> list[KnownDesign]:
     for row in _rows(folder / "layers.csv", ("design",)):
         if row.get("outer", "1") != "0":
             layers.setdefault(row["design"], []).append(row)
-    return [_design(row, layers.get(row["id"], [])) for row in designs]
+    return [_design(row, sorted(layers.get(row["id"], []), key=_place)) for row in designs]
+
+
+def _place(row: Row) -> int:
+    """Return where a layer stands: hls4ml numbers its configurations (``config2``, ``relu_config4``) in order."""
+    found = re.search(r"(\d+)(?:_mult)?$", row.get("config", ""))
+    return int(found.group(1)) if found else 0
 
 
 def _rows(path: Path, needed: tuple[str, ...]) -> list[Row]:
@@ -199,7 +205,7 @@ def _layer(row: Row, design: Row, target: Target) -> LayerFacts:
         window=window,
         channels=channels,
         filters=filters,
-        lanes=_lanes(row, target, channels, n_in, pixels_out),
+        lanes=_lanes(row, target, kind, channels, n_in, pixels_out),
         in_bits=_bits(row.get("in_type", ""), default),
         weight_bits=_bits(row.get("weight_type", ""), default),
         accum_bits=_bits(row.get("accum_type", "") or row.get("out_type", ""), default),
@@ -251,9 +257,11 @@ def _pixels(row: Row, kind: Kind, target: Target, channels: int, n_in: int) -> t
     return max(1, before), max(1, after)
 
 
-def _lanes(row: Row, target: Target, channels: int, n_in: int, pixels: int) -> int:
+def _lanes(row: Row, target: Target, kind: Kind, channels: int, n_in: int, pixels: int) -> int:
     if target.streams:
         return max(1, _integer(row, "in_pack") or channels)
+    if kind is Kind.GLOBAL_POOL:  # its n_in counts pixels
+        return max(1, n_in * channels)
     return max(1, n_in or channels * pixels)
 
 
