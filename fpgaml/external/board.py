@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fpgaml import driver, emulate
 from fpgaml.boards import Board, Part
 from fpgaml.design import Backend, Design
-from fpgaml.driver import OVERFLOWS, ROUND, Port, Settings
+from fpgaml.driver import OVERFLOWS, ROUND, Features, Port, Settings
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.external.axi import ports
 from fpgaml.external.testbench import fill
@@ -64,11 +64,13 @@ def write_board(
     *,
     data_width: int = 32,
     pixel_codes: Sequence[int] = (),
+    features: Features | None = None,
     estimate: Mapping[Metric, Measurement] | None = None,
 ) -> list[str]:
     """Write the package of `board` into `folder`; return warnings, e.g. that the network will not fit.
 
-    `codes`: golden input images. `pixel_codes`: the code of each pixel 0 to 255, if the images are pixels.
+    `codes`: golden input images. `pixel_codes`: the code of each pixel 0 to 255, if the images are pixels;
+    `features`: how rows of a table become codes, if they are that.
     Raises: ConfigError for a board without a processor and DMA, another part than the design's, or a bad data width.
     """
     kit = kit_of(board)
@@ -78,6 +80,8 @@ def write_board(
         )
     x, y = ports(network, data_width)
     check_pixel_codes(pixel_codes, x)
+    if x.rounding not in ROUND or x.overflow not in OVERFLOWS:
+        raise ConfigError(f"the driver cannot round {x.rounding} and limit {x.overflow}: use RND_CONV and SAT")
     if not len(codes):
         raise DataError("a board package must have at least one golden image")
     logits = emulate.run(network, codes)
@@ -87,7 +91,18 @@ def write_board(
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name, template in FILES.items():
         (folder / name).write_text(fill(HERE / template, text), encoding="utf-8")
-    _write_pynq(network, folder / "pynq", x, y, codes, logits, pixel_codes)
+    settings = Settings(
+        network.name,
+        network.digest,
+        x,
+        y,
+        tuple(pixel_codes),
+        f"{network.name}.bit",
+        "axi_dma_0",
+        "network_0",
+        features,
+    )
+    _write_pynq(settings, folder / "pynq", codes, logits)
     _write_headers(folder / "bare_metal", kit, x, y, codes[:GOLDEN_IMAGES], logits[:GOLDEN_IMAGES])
     return warnings
 
@@ -167,24 +182,11 @@ def _text(network: Network, design: Design, board: Board, kit: Kit, x: Port, y: 
     return text
 
 
-def _write_pynq(
-    network: Network,
-    folder: Path,
-    x: Port,
-    y: Port,
-    codes: NDArray[np.integer],
-    logits: NDArray[np.integer],
-    pixel_codes: Sequence[int],
-) -> None:
-    if x.rounding not in ROUND or x.overflow not in OVERFLOWS:
-        raise ConfigError(f"the driver cannot round {x.rounding} and limit {x.overflow}: use RND_CONV and SAT")
-    settings = Settings(
-        network.name, network.digest, x, y, tuple(pixel_codes), f"{network.name}.bit", "axi_dma_0", "network_0"
-    )
+def _write_pynq(settings: Settings, folder: Path, codes: NDArray[np.integer], logits: NDArray[np.integer]) -> None:
     (folder / "network.json").write_text(json.dumps(asdict(settings), indent=1) + "\n", encoding="utf-8")
     shutil.copyfile(str(driver.__file__), folder / "driver.py")
-    np.save(folder / "golden_input.npy", codes.reshape(len(codes), -1).astype(x.dtype))
-    np.save(folder / "golden_logits.npy", logits.reshape(len(logits), -1).astype(y.dtype))
+    np.save(folder / "golden_input.npy", codes.reshape(len(codes), -1).astype(settings.input.dtype))
+    np.save(folder / "golden_logits.npy", logits.reshape(len(logits), -1).astype(settings.output.dtype))
 
 
 def _write_headers(
