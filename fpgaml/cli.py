@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fpgaml import bench_commands
 from fpgaml.errors import BitMismatch, ConversionMismatch, FpgamlError
 
 app = typer.Typer(
@@ -100,3 +101,6 @@ def doctor() -> None:
     out.print("the main job can run" if not stops else "the main job cannot run")
     if stops:
         raise typer.Exit(1)
+
+
+bench_commands.add_to(app)

@@ -136,7 +136,7 @@ OVERFLOWS = ("SAT", "WRAP")
 class Features:
     """How a row of real features became codes in training, and must on the board.
 
-    ``none``: x * scale. ``feature``: (x - offset) * scale of each feature. ``sample``: the row's own range to all codes.
+    ``none``: x * scale. ``feature``: (x - offset) * scale, each its own. ``sample``: the row's range to all codes.
     The last two are rounded to even and limited to `bits` bits.
     """
 
@@ -157,7 +157,8 @@ class Features:
             low = array.min(axis=1, keepdims=True)
             span = array.max(axis=1, keepdims=True) - low
             scaled = (array - low) * np.divide(most, span, out=np.zeros_like(span), where=span > 0)
-        return np.clip(np.rint(scaled), 0, most).astype(np.int64)
+        codes: NDArray[np.int64] = np.clip(np.rint(scaled), 0, most).astype(np.int64)
+        return codes
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ class Settings:
         return cls(**found | {"pixel_codes": tuple(found["pixel_codes"])})
 
     def codes(self, images: ArrayLike) -> NDArray[np.int64]:
-        """Return input codes: uint8 pixels through their table, features as in training, else through the input type."""
+        """Return input codes: uint8 pixels through their table, features as in training, or the input type."""
         array = np.asarray(images)
         if array.dtype == np.uint8 and self.pixel_codes:
             return np.array(self.pixel_codes, np.int64).take(array)
