@@ -81,7 +81,7 @@ def test(run: Run) -> list[str]:
     name, place = run.network.name, run.project
     verdicts = [
         testbench.run_testbench(place, name, log=run.log("testbench"), trace=True),
-        testbench.run_testbench(place, name, log=run.log("testbench_header"), weights=WeightFiles.HEADER),
+        testbench.run_testbench(place, name, log=run.log("testbench_header"), trace=True, weights=WeightFiles.HEADER),
     ]
     found = [kind for kind in Wrapper if (place / "axi" / f"{name}_{kind}.cpp").is_file()]
     return verdicts + [run_wrapper(place, name, kind, log=run.log(f"wrapper_{kind}")) for kind in found]
