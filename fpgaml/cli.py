@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fpgaml import bench_commands
 from fpgaml.errors import BitMismatch, ConversionMismatch, FpgamlError
 
 app = typer.Typer(
@@ -179,3 +180,6 @@ def _print_json(record: object) -> None:
     import json
 
     sys.stdout.write(json.dumps(record, indent=1) + "\n")
+
+
+bench_commands.add_to(app)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from fpgaml import emulate, verbs
+from fpgaml import bench, emulate, verbs
 from fpgaml.accumulate import tensor_types
 from fpgaml.comparison import Comparison, Difference, Execution, first_difference, float32_limit
 from fpgaml.dataset import Dataset
@@ -220,6 +220,8 @@ def _convert(workspace: Workspace, listener: Listener) -> str:
     network, design = load(workspace / "network.npz"), workspace.card.design.resolve()
     check_design(network, design)
     verbs.convert(network, design, workspace / "hls", log=workspace.log("convert"))
+    with np.load(workspace / "golden.npz") as file:
+        bench.complete(network, design, workspace / "hls", file[network.input.name])
     return f"{design.backend} {design.io_type} project for {design.part}, types and weights read back equal"
 
 
@@ -292,7 +294,7 @@ STEPS = (
         STACK,
     ),
     Step("profile", _profile, ("network.npz",), ("profile.json",), ("data",), ("numpy",)),
-    Step("convert", _convert, ("network.npz",), ("hls",), ("design",), ("hls4ml",)),
+    Step("convert", _convert, ("network.npz", "golden.npz"), ("hls",), ("design",), ("hls4ml",)),
     Step("csim", _csim, ("network.npz", "golden.npz", "hls"), ("csim.npz",), ("data",)),
     Step("estimate", _estimate, ("network.npz", "hls"), ("estimate.json",), ("design",)),
     Step(

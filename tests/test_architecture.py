@@ -18,6 +18,9 @@ CORE = {
     "accumulate": {"errors", "fixed", "network"},
     "emulate": {"errors", "fixed", "network", "accumulate"},
     "design": {"errors", "network"},
+    "diagram": {"accumulate", "network"},
+    "driver": set(),  # it is copied to boards as it is
+    "archive": {"errors"},
     "boards": {"errors"},
     "comparison": {"errors", "fixed", "network", "accumulate"},
     "dataset": {"errors", "fixed"},
