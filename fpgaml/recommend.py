@@ -33,10 +33,9 @@ from fpgaml.comparison import classify
 from fpgaml.emulate import run
 from fpgaml.errors import ConfigError
 from fpgaml.fixed import MAX_WIDTH, Codes, FixedPoint, smallest
-from fpgaml.floatmodel import TYPED, build, from_network, types_of
+from fpgaml.floatmodel import TYPED, activation_bits, build, from_network, network_sizes, types_of, weight_bits
 from fpgaml.network import Activation, AveragePool, Input, Layer, Network, Weights
 from fpgaml.profile import Outputs, Role, before_rounding, count, profile, without_overflow
-from fpgaml.quantize import activation_bits, network_sizes, weight_bits
 
 
 class Criterion(StrEnum):

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpgaml.accuracy import right_answers
 from fpgaml.errors import ConfigError, nearest
 from fpgaml.fixed import FixedPoint, Floats, Overflow, Rounding
-from fpgaml.floatmodel import FloatModel, build
+from fpgaml.floatmodel import FloatModel, build, network_sizes, weight_bits
 from fpgaml.network import Network
-from fpgaml.quantize import network_sizes, right_answers, weight_bits
 
 
 class Swept(StrEnum):

@@ -24,13 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpgaml.comparison import classify
-from fpgaml.emulate import run
+from fpgaml.accuracy import answers_right, right_answers
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.fixed import FixedPoint, Floats, Overflow, Rounding
-from fpgaml.floatmodel import FloatModel, build
+from fpgaml.floatmodel import FloatModel, activation_bits, build, network_sizes, weight_bits
 from fpgaml.histogram import Histogram
-from fpgaml.network import Activation, Function, Network, weights_of
+from fpgaml.network import Activation, Function, Network
 
 PIXEL = FixedPoint(8, 0, signed=False)
 BIAS_BITS = 8  # never fewer: there are few biases, and an error in one moves every image
@@ -145,26 +144,6 @@ def start_types(
     return _Chooser(model, ranges, input_type).types(bits, clip=clip)
 
 
-def right_answers(network: Network, codes: NDArray[Any], labels: NDArray[Any]) -> int:
-    """Return how many images (images, *input shape) the network puts into the class of their label (images,).
-
-    Raises: DataError if there are no images, or they or the labels do not fit.
-    """
-    return int(np.count_nonzero(answers_right(network, codes, labels)))
-
-
-def answers_right(network: Network, codes: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return, for each image (images,), whether the network puts it into the class of its label.
-
-    Raises: DataError if there are no images, or they or the labels do not fit.
-    """
-    if not len(codes):
-        raise DataError(f"accuracy of {network.name!r} needs at least one image; the data set is empty")
-    if np.shape(labels) != (len(codes),):
-        raise DataError(f"labels must have shape ({len(codes)},), one for each image, not {np.shape(labels)}")
-    return np.asarray(classify(run(network, codes)) == np.asarray(labels))
-
-
 def best_type(values: Floats, counts: NDArray[Any] | None, bits: int, *, signed: bool, clip: bool = True) -> FixedPoint:
     """Return the type of `bits` bits with the least squared error over `values`, each occurring `counts` times.
 
@@ -180,24 +159,6 @@ def best_type(values: Floats, counts: NDArray[Any] | None, bits: int, *, signed:
     weight = np.ones(len(values)) if counts is None else np.asarray(counts, np.float64)
     errors = [float((weight * (values - kind.decode(kind.encode(values))) ** 2).sum()) for kind in kinds]
     return kinds[int(np.argmin(errors))]
-
-
-def network_sizes(network: Network) -> dict[str, int]:
-    """Return the number of values of each tensor of a network: of a weight array, or of one image."""
-    found = {layer.name: int(np.prod(network.shapes[layer.name])) for layer in network}
-    for layer in network:
-        found |= {f"{layer.name}.{field}": weights.codes.size for field, weights in weights_of(layer).items()}
-    return found
-
-
-def weight_bits(sizes: Mapping[str, int], types: Mapping[str, FixedPoint]) -> int:
-    """Return the bits of all weights and biases together."""
-    return sum(sizes[name] * kind.width for name, kind in types.items() if "." in name)
-
-
-def activation_bits(sizes: Mapping[str, int], types: Mapping[str, FixedPoint]) -> int:
-    """Return the bits of all rounded tensors of one image together."""
-    return sum(sizes[name] * kind.width for name, kind in types.items() if "." not in name)
 
 
 class _Chooser:
