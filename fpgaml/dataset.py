@@ -3,6 +3,7 @@
     load("mnist")            the set in the package: x_train (60000, 28, 28, 1) uint8
     load("my.npz")           keys x_train, y_train, x_test, y_test
     load("folder")           IDX files as MNIST and Fashion-MNIST come, plain or .gz
+    load("my.csv", data=card.data)    a table: features and a column of labels
 
 A `Dataset` holds codes and the `FixedPoint` type that says what they mean: a pixel is ``uint8 / 256``, type
 ``ufixed<8,0>``, exactly what the hardware gets. `Dataset.values` decodes; nothing else may scale the input.
@@ -11,8 +12,10 @@ Everything is checked once, here; what leaves this module is complete, finite an
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
+import math
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
@@ -24,10 +27,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpgaml.errors import ConfigError, DataError
-from fpgaml.fixed import FixedPoint
+from fpgaml.errors import ConfigError, DataError, nearest
+from fpgaml.fixed import FixedPoint, Floats, grid, smallest
+from fpgaml.runcard import Data, Normalize
 
 Array = NDArray[Any]
+
+MAX_INPUT_BITS = 16  # of a feature that is not normalized
 
 PIXEL = FixedPoint(8, 0, signed=False)
 
@@ -40,6 +46,57 @@ IDX_FILES = {
     "x_test": ("t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte"),
     "y_test": ("t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte"),
 }
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How the features of a table became codes, so that a board can be fed in the same way.
+
+    Of each feature: ``code = clip(rint((x - offset) * scale), 0, 2**bits - 1)``. By sample, offset and scale are the
+    sample's own least value and ``(2**bits - 1) / range``. Not normalized, the codes are ``x * scale``, exact.
+    """
+
+    normalize: Normalize
+    bits: int
+    features: tuple[str, ...]
+    offset: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+
+    def codes(self, values: Array) -> NDArray[np.int32]:
+        """Return the codes of real `values` (samples, features). Raises: DataError if values are not on the grid."""
+        array = np.asarray(values, np.float64)
+        match self.normalize:
+            case Normalize.NONE:
+                scaled = array * self.scale[0]
+                if (scaled != np.rint(scaled)).any():
+                    raise DataError(f"values must be multiples of {1 / self.scale[0]:g}, the grid of the training set")
+                return np.asarray(scaled, np.int32)
+            case Normalize.FEATURE:
+                scaled = (array - np.array(self.offset)) * np.array(self.scale)
+            case Normalize.SAMPLE:
+                low = array.min(axis=1, keepdims=True)
+                scaled = (array - low) * _inverse(array.max(axis=1, keepdims=True) - low, self.bits)
+        return np.asarray(np.clip(np.rint(scaled), 0, (1 << self.bits) - 1), np.int32)
+
+    @classmethod
+    def fit(cls, normalize: Normalize, bits: int, features: tuple[str, ...], values: Array) -> Preprocessing:
+        """Return the preprocessing that brings training `values` (samples, features) to a grid of `bits` bits."""
+        match normalize:
+            case Normalize.NONE:
+                _, fraction = grid(values)
+                return cls(normalize, bits, features, scale=(2.0**fraction,))
+            case Normalize.FEATURE:
+                low = values.min(axis=0)
+                scale = _inverse(values.max(axis=0) - low, bits)
+                return cls(normalize, bits, features, tuple(map(float, low)), tuple(map(float, scale)))
+            case Normalize.SAMPLE:
+                return cls(normalize, bits, features)
+
+
+def _inverse(span: Array, bits: int) -> Array:
+    """Return codes a unit for features of range `span`; 0 for one that never changes."""
+    most = (1 << bits) - 1
+    return np.divide(most, span, out=np.zeros_like(span, np.float64), where=span > 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +112,7 @@ class Dataset:
     y_test: Array
     input_type: FixedPoint
     names: tuple[str, ...]
+    preprocessing: Preprocessing | None = None  # of a table; None: the codes are the source's own
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -73,7 +131,7 @@ class Dataset:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over all arrays and the input type, as hex."""
-        sha = hashlib.sha256(f"{self.input_type} {self.names}".encode())
+        sha = hashlib.sha256(f"{self.input_type} {self.names} {self.preprocessing}".encode())
         for array in (self.x_train, self.y_train, self.x_test, self.y_test):
             sha.update(f"{array.dtype.str} {array.shape}".encode())
             sha.update(np.ascontiguousarray(array).data)
@@ -100,8 +158,10 @@ class Dataset:
         )
 
 
-def load(source: str, folder: Path = Path()) -> Dataset:
-    """Return the images of `source`: "mnist", an .npz file or a folder of IDX files, relative to `folder`.
+def load(source: str, folder: Path = Path(), data: Data | None = None) -> Dataset:
+    """Return the images of `source`: "mnist", an .npz or .csv file or a folder of IDX files, relative to `folder`.
+
+    `data` says how a table is read; the defaults of a card if not given.
 
     Raises: DataError if a file is missing or damaged, or images and labels do not fit.
     """
@@ -113,9 +173,10 @@ def load(source: str, folder: Path = Path()) -> Dataset:
         return images(_read_idx_folder(path), str(path))
     if path.suffix == ".npz":
         return images(_read_npz(path), str(path))
-    if not path.exists():
-        raise DataError(f"data.source must be 'mnist', an .npz file or a folder of IDX files; {path} does not exist")
-    raise DataError(f"data.source must be 'mnist', an .npz file or a folder of IDX files, not {path}")
+    if path.suffix == ".csv":
+        return table(path, data or Data())
+    wanted = "data.source must be 'mnist', an .npz or .csv file or a folder of IDX files"
+    raise DataError(f"{wanted}, not {path}" if path.exists() else f"{wanted}; {path} does not exist")
 
 
 def images(arrays: dict[str, Array], where: str) -> Dataset:
@@ -139,7 +200,8 @@ def images(arrays: dict[str, Array], where: str) -> Dataset:
     if shapes[0] != shapes[1]:
         raise DataError(f"{where}: test images must have the shape {shapes[0]} of the training images, not {shapes[1]}")
     classes = _count_classes(checked["y_train"], checked["y_test"], where)
-    return Dataset(**checked, input_type=PIXEL, names=tuple(map(str, range(classes))))
+    names = tuple(map(str, range(classes)))
+    return Dataset(*(checked[key] for key in KEYS), input_type=PIXEL, names=names)
 
 
 def _labels(y: Array, count: int, what: str) -> Array:
@@ -166,6 +228,87 @@ def _count_classes(train: Array, test: Array, where: str) -> int:
     if strange.size:
         raise DataError(f"{where}: test labels must be among the training labels; {strange[0]} is not")
     return len(present)
+
+
+def table(path: Path, data: Data) -> Dataset:
+    """Return the Dataset of a CSV file: a row of names, then numbers; the column `data.label` holds the class.
+
+    Each class is split by `data.test_fraction` after a shuffle by `data.seed`.
+
+    Raises: DataError naming row and column of what is no number; ConfigError if there is no such label column.
+    """
+    features, values, labels = _read_csv(path, data.label)
+    classes = _count_classes(labels, labels, str(path))
+    rng = np.random.default_rng(data.seed)
+    test = np.zeros(len(labels), bool)
+    for label in range(classes):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        count = max(1, round(len(rows) * data.test_fraction))
+        if count >= len(rows):
+            raise DataError(f"{path}: class {label} must have samples to train and to test, but has {len(rows)}")
+        test[rows[:count]] = True
+    steps = Preprocessing.fit(data.normalize, data.bits, features, values[~test])
+    kind = FixedPoint(data.bits, 0, signed=False)
+    if data.normalize is Normalize.NONE:
+        codes, fraction = grid(values)
+        kind = smallest(int(codes.min()), int(codes.max()), fraction)
+        if kind.width > MAX_INPUT_BITS:
+            raise DataError(
+                f"{path}: values need {kind.width} bits to be exact, more than {MAX_INPUT_BITS}; set data.normalize to "
+                "'feature' or 'sample'"
+            )
+        steps = replace(steps, bits=kind.width, scale=(2.0**fraction,))
+    small = np.uint8 if not kind.signed and kind.width <= 8 else np.int32
+    return Dataset(
+        x_train=steps.codes(values[~test]).astype(small),
+        y_train=labels[~test],
+        x_test=steps.codes(values[test]).astype(small),
+        y_test=labels[test],
+        input_type=kind,
+        names=tuple(map(str, range(classes))),
+        preprocessing=steps,
+    )
+
+
+def _read_csv(path: Path, label: str) -> tuple[tuple[str, ...], Floats, NDArray[np.int64]]:
+    """Return the feature names, values (samples, features) and labels of a CSV file."""
+    if not path.is_file():
+        raise DataError(f"data file {path} does not exist")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is not a readable CSV file: {error}") from error
+    if len(rows) < 2:
+        raise DataError(f"{path} must have a row of column names and rows of numbers; it has {len(rows)} row(s)")
+    names = [name.strip() for name in rows[0]]
+    if label not in names:
+        raise ConfigError(f"data.label: {path} has no column {label!r}{nearest(label, names)}")
+    at = names.index(label)
+    if len(names) < 2:
+        raise DataError(f"{path} must have at least one column beside {label!r}")
+    values = np.empty((len(rows) - 1, len(names) - 1))
+    labels = np.empty(len(rows) - 1, np.int64)
+    for number, row in enumerate(rows[1:]):
+        where = f"{path}, row {number + 2}"
+        if len(row) != len(names):
+            raise DataError(f"{where} must have {len(names)} columns, not {len(row)}")
+        numbers = [_number(text, f"{where}, column {name!r}") for name, text in zip(names, row, strict=True)]
+        if numbers[at] != int(numbers[at]):
+            raise DataError(f"{where}, column {label!r} must be a whole number, not {row[at]!r}")
+        labels[number] = int(numbers.pop(at))
+        values[number] = numbers
+    return tuple(name for name in names if name != label), values, labels
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise DataError(f"{where} must be a number, not {text!r}") from None
+    if not math.isfinite(number):
+        raise DataError(f"{where} must be a finite number, not {text!r}")
+    return number
 
 
 def _read_npz(path: Path) -> dict[str, Array]:

@@ -360,7 +360,7 @@ class Quantization(Section):
     """
 
     weight_bits: int = Field(default=6, ge=1, le=16)
-    weight_integer: Integer = 0
+    weight_integer: Integer = "auto"
     bias_bits: int = Field(default=8, ge=1, le=24)
     bias_integer: Integer = "auto"
     activation_bits: int = Field(default=6, ge=1, le=16)
@@ -369,7 +369,7 @@ class Quantization(Section):
     bias: str = ""
     activation: str = Field(default="", description="a QKeras activation by name, e.g. 'quantized_relu(6, 2)'")
     epochs: int = Field(default=16, ge=0, le=100_000, description="of quantization-aware training; 0: only round")
-    learning_rate: Rate = 0.0005
+    learning_rate: Rate = 0.0002
     schedule: Schedule = Schedule.COSINE
     batch: int = Field(default=50, ge=1, le=100_000)
     layers: dict[str, LayerQuantization] = Field(default_factory=dict)
@@ -384,6 +384,60 @@ class Quantization(Section):
             if bits in given and name not in given:
                 general[name] = ""
         return LayerQuantization(**(general | given))
+
+
+# --- compress and [compression] ---------------------------------------------------------------------------------------
+
+
+class Stage(StrEnum):
+    """One step from the float network to the one that hardware gets."""
+
+    DISTILL = "distill"
+    SVD = "svd"
+    PRUNE = "prune"
+    QAT = "qat"
+    QAP = "qap"
+
+
+QUANTIZING = (Stage.QAT, Stage.QAP)
+
+
+class Scope(StrEnum):
+    """Whether each layer loses the same share of its weights, or the smallest of all layers go."""
+
+    LAYER = "layer"
+    GLOBAL = "global"
+
+
+class Structure(StrEnum):
+    """What is pruned: single weights, or whole neurons and channels (the network gets smaller)."""
+
+    WEIGHTS = "weights"
+    NEURONS = "neurons"
+
+
+class LayerCompression(Section):
+    """What one layer does differently."""
+
+    sparsity: Share | None = None
+    rank: int | None = Field(default=None, ge=1)
+
+
+class Compression(Section):
+    """Settings of the stages that `compress` names. `qat` is set in [quantization] alone."""
+
+    sparsity: Share = Field(default=0.8, description="share of the weights (or neurons) pruned")
+    scope: Scope = Scope.GLOBAL
+    structure: Structure = Structure.WEIGHTS
+    ramp: float = Field(default=0.5, ge=0, lt=1, description="share of the epochs in which sparsity grows")
+    energy: float = Field(default=0.95, gt=0, le=1, description="svd: share of a matrix' squared size that is kept")
+    teacher: str = Field(default="", description="distill: a .keras model or a card; the float model itself if empty")
+    temperature: float = Field(default=4.0, ge=1, le=100, description="distill: softens the teacher's answer")
+    alpha: float = Field(default=0.1, ge=0, le=1, description="distill: weight of the labels beside the teacher")
+    epochs: int = Field(default=16, ge=1, le=100_000)
+    learning_rate: Rate = 0.001
+    schedule: Schedule = Schedule.COSINE
+    layers: dict[str, LayerCompression] = Field(default_factory=dict)
 
 
 # --- [design] and [output] ------------------------------------------------------------------------------------------
@@ -451,6 +505,8 @@ class RunCard(Section):
     data: Data = Data()
     model: Model = Model()
     training: Training = Training()
+    compress: tuple[Stage, ...] = Field(default=(Stage.QAT,), description="stages, in this order; the last quantizes")
+    compression: Compression = Compression()
     quantization: Quantization = Quantization()
     design: DesignCard = DesignCard()
     output: Output = Output()
@@ -466,13 +522,28 @@ class RunCard(Section):
     def _identifier(cls, name: str) -> str:
         return _checked(check_identifier, name, "run")
 
+    @field_validator("compress")
+    @classmethod
+    def _quantized_last(cls, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+        if not stages or stages[-1] not in QUANTIZING or any(stage in QUANTIZING for stage in stages[:-1]):
+            raise ValueError("must end in 'qat' or 'qap', and have it once")
+        twice = [stage for stage in stages if stages.count(stage) > 1]
+        if twice:
+            raise ValueError(f"must name each stage once; {str(twice[0])!r} is there twice")
+        return stages
+
     @model_validator(mode="after")
     def _layers_exist(self) -> RunCard:
         """Refuse settings for a layer that the model has not (a Python function's layers are known later)."""
         if self.model.function:
             return self
         names = [layer.name for layer in self.model.layers]
-        for section, given in (("quantization", self.quantization.layers), ("design", self.design.layers)):
+        sections: tuple[tuple[str, Mapping[str, Any]], ...] = (
+            ("quantization", self.quantization.layers),
+            ("compression", self.compression.layers),
+            ("design", self.design.layers),
+        )
+        for section, given in sections:
             for name in given:
                 if name not in names:
                     raise ValueError(f"{section}.layers.{name}: the model has no layer {name!r}{nearest(name, names)}")
@@ -494,6 +565,13 @@ class RunCard(Section):
                 f"training.loss must be {str(found)!r} for the last layer {last.name!r}, not {self.training.loss!r}"
             )
         return found
+
+    def compressing(self) -> Training:
+        """Return the training section of the stages before quantization, and of `qap`."""
+        own = self.compression
+        return self.training.model_copy(
+            update={"epochs": own.epochs, "learning_rate": own.learning_rate, "schedule": own.schedule}
+        )
 
     def retraining(self) -> Training:
         """Return the training section of quantization-aware training."""
@@ -528,8 +606,7 @@ def card_of(table: Mapping[str, Any], where: str = "run card", folder: Path | No
         card = RunCard.model_validate_json(json.dumps(table, default=str))  # JSON: enums by name, lists as tuples
         card.task()
     except ValidationError as error:
-        lines = dict.fromkeys(_sentence(fault, table) for fault in error.errors(include_url=False))
-        raise ConfigError("\n".join(f"{where}: {line}" for line in lines)) from None
+        raise ConfigError("\n".join(f"{where}: {line}" for line in _sentences(error, table))) from None
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
     if folder is not None:
@@ -596,6 +673,19 @@ def _checked(check: Callable[..., Any], value: str, *more: str) -> str:
     except ConfigError as error:
         raise ValueError(str(error)) from error
     return value
+
+
+def _sentences(error: ValidationError, table: Mapping[str, Any]) -> list[str]:
+    """Say each fault once; what the branches of a union would each have taken is joined by "or"."""
+    said: dict[str, str] = {}
+    for fault in error.errors(include_url=False):
+        line = _sentence(fault, table)
+        key = f"{fault['loc']}" if fault["type"] in ("extra_forbidden", "missing") else _place(fault, table)[0]
+        first, rule = said.get(key), line.removeprefix(f"{key} must be ")
+        if first and " must be " in first and rule != line:
+            line = first.rpartition(", not ")[0] + f" or {rule}"
+        said[key] = line
+    return list(dict.fromkeys(said.values()))
 
 
 def _sentence(fault: ErrorDetails, table: Mapping[str, Any]) -> str:
@@ -682,6 +772,8 @@ def _section(path: list[str], kind: Any) -> type[Section]:
             return LAYERS.get(kind, LayerCard)
         case ["quantization", "layers", _]:
             return LayerQuantization
+        case ["compression", "layers", _]:
+            return LayerCompression
         case ["design", "layers", _]:
             return LayerDesignCard
         case [name]:

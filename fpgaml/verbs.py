@@ -44,7 +44,7 @@ class Project:
 
 def load_data(card: RunCard) -> Dataset:
     """Return the images and labels that a card names. Raises: DataError."""
-    data = load(card.data.source, card.folder)
+    data = load(card.data.source, card.folder, card.data)
     return data.subset(card.data.classes) if card.data.classes else data
 
 

@@ -12,17 +12,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from fpgaml.comparison import classify
 from fpgaml.dataset import Array, Dataset
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.history import Epoch, History, Progress
+from fpgaml.learn.fused import fused
+from fpgaml.learn.pruning import Pruner
+from fpgaml.metrics import cross_entropy
 from fpgaml.runcard import OptimizerKind, Schedule, Training
+
+Tensor = Any  # a TensorFlow tensor; TensorFlow ships no types
 
 EVALUATION_BATCH = 1000
 STEPS_PER_CALL = 60  # batches in one call into TensorFlow; more gains nothing measurable
@@ -35,14 +43,14 @@ def train(
     training: Training,
     *,
     progress: Progress | None = None,
-    loss: keras.losses.Loss | None = None,
-    targets: Array | None = None,
+    teacher: Teacher | None = None,
+    pruner: Pruner | None = None,
 ) -> History:
     """Train `model` in place and return what happened; it keeps the best weights (or the last, as the card says).
 
     The last `validation_split` of the training images, after a shuffle by `seed`, is held out to choose them.
-    `loss` and `targets` (one row a training image) replace the labels and their cross-entropy, for distillation.
-    `progress` is called after each epoch.
+    With a `teacher` the model learns from its answers beside the labels. A `pruner` keeps weights at zero; only epochs
+    after its last change may be the best. `progress` is called after each epoch.
 
     Raises: ConfigError if the loss stops being a number; the model then has the best weights before that.
     """
@@ -54,15 +62,16 @@ def train(
     binary = int(logits.output_shape[-1]) == 1
     logits.compile(
         optimizer=_optimizer(training),
-        loss=loss or cross_entropy(binary),
-        metrics=[] if targets is not None else [_accuracy(binary)],
+        loss=teacher.loss(binary) if teacher else entropy_loss(binary),
+        metrics=[_accuracy],
         steps_per_execution=min(STEPS_PER_CALL, math.ceil(len(learn) / training.batch)),
         jit_compile=False,  # measured: XLA makes small convolutions 2.5 to 4.6 times slower
     )
-    wanted = dataset.y_train if targets is None else targets
-    watch = _Watch(logits, training, progress, dataset, held_out)
+    wanted = teacher.targets(dataset.y_train) if teacher else dataset.y_train[:, np.newaxis].astype(np.float32)
+    watch = _Watch(logits, training, progress, dataset, held_out, pruner)
     images = _batches(dataset, wanted, learn, training.batch, training.seed)
-    logits.fit(images, epochs=training.epochs, callbacks=[watch], verbose=0, shuffle=False)
+    with fused(logits), pruner.attached() if pruner else nullcontext():
+        logits.fit(images, epochs=training.epochs, callbacks=[watch], verbose=0, shuffle=False)
     return watch.finish()
 
 
@@ -79,13 +88,6 @@ def predict(model: keras.Model, dataset: Dataset, codes: Array) -> np.ndarray[An
         for start in range(0, len(codes), EVALUATION_BATCH)
     ]
     return np.concatenate(parts)
-
-
-def classify(logits: Array) -> Array:
-    """Return the class of each row: the largest logit, or for one output whether it is above 0."""
-    if logits.shape[-1] == 1:
-        return (logits[:, 0] > 0).astype(np.int64)
-    return np.asarray(logits.argmax(axis=-1))
 
 
 def logits_model(model: keras.Model) -> keras.Model:
@@ -107,7 +109,43 @@ def logits_model(model: keras.Model) -> keras.Model:
     )
 
 
-def cross_entropy(binary: bool) -> keras.losses.Loss:
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """A teacher's logits for all training images, (images, outputs), and how much to trust them.
+
+    The loss is ``alpha`` x cross-entropy with the labels + ``(1 - alpha)`` x ``temperature**2`` x divergence from the
+    teacher's answer, both answers softened by the temperature.
+    Source: Hinton, Vinyals, Dean, arXiv:1503.02531, section 2.
+    """
+
+    logits: Array
+    temperature: float
+    alpha: float
+
+    def targets(self, labels: Array) -> Array:
+        """Return label and teacher's logits side by side, (images, 1 + outputs)."""
+        return np.concatenate([labels[:, np.newaxis], self.logits], axis=1).astype(np.float32)
+
+    def loss(self, binary: bool) -> Callable[[Tensor, Tensor], Tensor]:
+        """Return the loss of logits against such targets."""
+        plain = entropy_loss(binary)
+        heat = self.temperature
+
+        def soft(targets: Tensor, logits: Tensor) -> Tensor:
+            teacher = targets[:, 1:] / heat
+            if binary:
+                wanted = tf.sigmoid(teacher)
+                far = tf.nn.sigmoid_cross_entropy_with_logits(labels=wanted, logits=logits / heat)
+            else:
+                wanted = tf.nn.softmax(teacher)
+                far = tf.nn.softmax_cross_entropy_with_logits(labels=wanted, logits=logits / heat)
+            hard = plain(targets[:, :1], logits)
+            return self.alpha * hard + (1 - self.alpha) * heat**2 * tf.reduce_mean(far)
+
+        return soft
+
+
+def entropy_loss(binary: bool) -> keras.losses.Loss:
     """Return the loss of logits against labels."""
     if binary:
         return keras.losses.BinaryCrossentropy(from_logits=True)
@@ -134,10 +172,16 @@ def _optimizer(training: Training) -> keras.optimizers.Optimizer:
             return keras.optimizers.SGD(training.learning_rate, momentum=training.momentum)
 
 
-def _accuracy(binary: bool) -> keras.metrics.Metric:
-    if binary:
-        return keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)
-    return keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+def _accuracy(targets: Tensor, logits: Tensor) -> Tensor:
+    """Whether each class is right; targets (images, 1 or more) have the label first."""
+    if logits.shape[-1] == 1:
+        found = tf.cast(logits[:, 0] > 0, tf.float32)
+    else:
+        found = tf.cast(tf.argmax(logits, axis=-1), tf.float32)
+    return tf.cast(found == targets[:, 0], tf.float32)
+
+
+_accuracy.__name__ = "accuracy"  # what Keras calls the figure
 
 
 def _batches(dataset: Dataset, targets: Array, chosen: Array, batch: int, seed: int) -> tf.data.Dataset:
@@ -157,12 +201,21 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no 
     """What depends on the epoch: learning rate, best weights, when to stop."""
 
     def __init__(
-        self, logits: keras.Model, training: Training, progress: Progress | None, dataset: Dataset, held_out: Array
+        self,
+        logits: keras.Model,
+        training: Training,
+        progress: Progress | None,
+        dataset: Dataset,
+        held_out: Array,
+        pruner: Pruner | None,
     ) -> None:
         super().__init__()
         self.logits = logits
         self.training = training
         self.progress = progress
+        self.pruner = pruner
+        self.steps = math.ceil((len(dataset.x_train) - len(held_out)) / training.batch)
+        self.epoch = 0
         self.held = (dataset.values(dataset.x_train[held_out]), dataset.y_train[held_out]) if held_out.size else None
         self.epochs: list[Epoch] = []
         self.kept = 0
@@ -175,10 +228,14 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no 
         self.ended = "all epochs done"
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        self.started = time.perf_counter()
+        self.started, self.epoch = time.perf_counter(), epoch
         if self.training.schedule is Schedule.COSINE:
             self.rate = self.training.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / self.training.epochs))
         self.logits.optimizer.learning_rate = self.rate
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        if self.pruner:
+            self.pruner.advance((self.epoch + batch / self.steps) / self.training.epochs)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         if not math.isfinite((logs or {}).get("loss", 0.0)):
@@ -214,11 +271,11 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no 
             np.asarray(self.logits(images[start : start + EVALUATION_BATCH], training=False), np.float64)
             for start in range(0, len(images), EVALUATION_BATCH)
         ])  # fmt: skip
-        return entropy(logits, labels), float((classify(logits) == labels).mean())
+        return cross_entropy(logits, labels), float((classify(logits) == labels).mean())
 
     def _judge(self, done: Epoch) -> None:
         """Keep the weights if this epoch is the best so far; count the epochs since."""
-        if done.val_accuracy is None or done.val_loss is None:
+        if done.val_accuracy is None or done.val_loss is None or (self.pruner and not self.pruner.settled):
             self.kept, self.weights = done.number, self.logits.get_weights()
             return
         score = (done.val_accuracy, -done.val_loss)
@@ -246,13 +303,3 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no 
             self.logits.set_weights(self.weights)
             return History(tuple(self.epochs), self.kept, self.ended)
         return History(tuple(self.epochs), len(self.epochs), self.ended)
-
-
-def entropy(logits: Array, labels: Array) -> float:
-    """Return the mean cross-entropy of logits, shape (images, outputs), in nats."""
-    if logits.shape[-1] == 1:
-        sign = np.where(labels.reshape(-1) == 1, -1.0, 1.0)
-        return float(np.logaddexp(0.0, sign * logits[:, 0]).mean())
-    top = logits.max(axis=-1)
-    total = np.log(np.exp(logits - top[:, None]).sum(axis=-1)) + top
-    return float((total - logits[np.arange(len(labels)), labels]).mean())

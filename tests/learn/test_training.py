@@ -1,0 +1,109 @@
+"""Training: a few steps on a few images; what the callback keeps; what diverges."""
+
+import math
+
+import numpy as np
+import pytest
+
+from fpgaml.dataset import images
+from fpgaml.errors import ConfigError, DataError
+from fpgaml.history import Epoch, History
+from fpgaml.learn.architectures import build
+from fpgaml.learn.training import evaluate, logits_model, predict, split, train
+from fpgaml.runcard import card_of
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Images whose left or right half is bright: two classes anything can learn."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 60, (120, 4, 4), np.uint8)
+    y = (np.arange(120) % 2).astype(np.uint8)
+    x[y == 1, :, :2] += 150
+    return images({"x_train": x[:100], "y_train": y[:100], "x_test": x[100:], "y_test": y[100:]}, "here")
+
+
+def card(units=2, activation="softmax", **training):
+    layers = [{"kind": "flatten"}, {"kind": "dense", "units": units, "activation": activation}]
+    return card_of({"model": {"layers": layers}, "training": {"epochs": 2, "batch": 8} | training})
+
+
+@pytest.mark.parametrize(("units", "activation"), [(2, "softmax"), (1, "sigmoid"), (2, "linear")])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_it_learns(data, units, activation, optimizer):
+    settings = card(units, activation, optimizer=optimizer, learning_rate=0.1, epochs=5)
+    model = build(settings.model, data.shape)
+    seen = []
+    history = train(model, data, settings.training, progress=seen.append)
+    assert tuple(seen) == history.epochs
+    assert [epoch.number for epoch in seen] == [1, 2, 3, 4, 5]
+    assert evaluate(model, data) == 1.0
+    assert history.best.val_accuracy == max(epoch.val_accuracy for epoch in seen)
+    assert History.from_json(history.to_json()) == history
+
+
+def test_runs_repeat(data):
+    weights = []
+    for _ in range(2):
+        settings = card(seed=3)
+        model = build(settings.model, data.shape, seed=3)
+        train(model, data, settings.training)
+        weights.append(model.get_weights())
+    assert all(map(np.array_equal, *weights))
+
+
+def test_divergence_stops_and_says_so(data):
+    settings = card(optimizer="sgd", learning_rate=10.0, epochs=3)
+    model = build(settings.model, data.shape)
+    kernel, bias = model.get_weights()
+    kernel[:] = np.inf
+    model.set_weights([kernel, bias])
+    with pytest.raises(ConfigError) as caught:
+        train(model, data, settings.training)
+    assert str(caught.value) == (
+        "training diverged: the loss must be a number, but in epoch 1 it was not; lower the learning rate (now 10); "
+        "the model is as it was"
+    )
+
+
+def test_patience_stops_early(data):
+    settings = card(learning_rate=1e-9, epochs=30, patience=2, schedule="plateau")
+    history = train(build(settings.model, data.shape), data, settings.training)
+    assert history.ended == "no better epoch in 2"
+    assert len(history.epochs) == history.kept + 2
+
+
+def test_cosine_falls_from_the_rate_to_almost_nothing(data):
+    settings = card(epochs=4)
+    history = train(build(settings.model, data.shape), data, settings.training)
+    rates = [epoch.learning_rate for epoch in history.epochs]
+    assert rates == [0.001 * 0.5 * (1 + math.cos(math.pi * n / 4)) for n in range(4)]
+
+
+def test_nothing_held_out_keeps_the_last(data):
+    settings = card(validation_split=0.0)
+    history = train(build(settings.model, data.shape), data, settings.training)
+    assert (history.kept, history.best.val_loss) == (2, None)
+
+
+def test_split():
+    learn, held = split(10, 0.2, seed=1)
+    assert (len(learn), len(held)) == (8, 2)
+    assert sorted([*learn, *held]) == list(range(10))
+    np.testing.assert_array_equal(held, split(10, 0.2, seed=1)[1])
+    with pytest.raises(DataError) as caught:
+        split(3, 0.1, seed=1)
+    assert str(caught.value) == "training.validation_split 0.1 of 3 images must leave some on both sides"
+
+
+def test_logits_are_cut_before_softmax(data):
+    model = build(card().model, data.shape)
+    logits = predict(model, data, data.x_test)
+    assert logits_model(model).layers[-1].name == "fc1"
+    assert logits_model(logits_model(model)).layers[-1].name == "fc1"
+    soft = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(model(data.values(data.x_test)), soft, rtol=1e-5)
+
+
+def test_epochs_are_plain_values():
+    assert Epoch(1, 2, 0.1, 3.0, 0.5, 0.9) == Epoch(1, 2, 0.1, 3.0, 0.5, 0.9, None, None)
