@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from fpgaml.accumulate import Interval, before_cast, output_interval, tensor_types
 from fpgaml.comparison import classify
 from fpgaml.emulate import run
-from fpgaml.errors import ConfigError
+from fpgaml.errors import ConfigError, nearest
 from fpgaml.fixed import MAX_WIDTH, Codes, FixedPoint, smallest
 from fpgaml.floatmodel import TYPED, activation_bits, build, from_network, network_sizes, types_of, weight_bits
 from fpgaml.network import Activation, AveragePool, Input, Layer, Network, Weights
@@ -45,6 +45,15 @@ class Criterion(StrEnum):
     OBSERVED = "observed"
     SHARE = "share"
     PROVED = "proved"
+
+
+def named_criterion(name: str) -> Criterion:
+    """Return the criterion called `name`. Raises: ConfigError."""
+    if name not in set(Criterion):
+        raise ConfigError(
+            f"criterion must be one of {', '.join(Criterion)}, not {name!r}{nearest(name, [str(one) for one in Criterion])}"
+        )
+    return Criterion(name)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,15 @@ class Swept(StrEnum):
     ACTIVATIONS = "activations"
 
 
+def named_tensors(name: str) -> Swept:
+    """Return what is swept by its name. Raises: ConfigError."""
+    if name not in set(Swept):
+        raise ConfigError(
+            f"tensors to sweep must be one of {', '.join(Swept)}, not {name!r}{nearest(name, [str(one) for one in Swept])}"
+        )
+    return Swept(name)
+
+
 @dataclass(frozen=True)
 class Setting:
     """What a sweep changes: tensors of all layers or of one, and how activations round and overflow.

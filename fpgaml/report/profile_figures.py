@@ -33,6 +33,16 @@ LEAST = -24  # smallest power of two that is drawn
 Drawing = tuple[Figure, str]
 
 
+def draw_profile(profile: Profile, floats: Mapping[str, Statistics] | None = None) -> dict[str, Drawing]:
+    """Draw all that there is of a profile, by file name; `floats` are the float model's tensors."""
+    return {
+        "ranges": ranges(profile, floats),
+        "bit_use": bit_use(profile),
+        "overflow_map": overflow_map(profile),
+        "accumulators": accumulators(profile),
+    }
+
+
 def ranges(profile: Profile, floats: Mapping[str, Statistics] | None = None) -> Drawing:
     """Draw |value| of every tensor as a box, the float model's above the network's, and each type's range shaded."""
     tensors = [t for t in profile.tensors if t.statistics.magnitudes]
