@@ -38,6 +38,7 @@ MARGIN = 2.0  # standard errors; measured with 1: 0.57 points lost on test image
 CLIPPING = 5  # integer bits tried below those that hold the largest value
 
 Progress = Callable[[str], None]
+Move = tuple[float, int, str, FixedPoint]  # cost, less its size, tensor, its new type: sorts by what to do first
 
 
 @dataclass(frozen=True)
@@ -252,25 +253,26 @@ class _Search:
         """Return `types` less every bit that can go; see the module's docstring."""
         free = set(self.free)
         while free:
-            moves: list[tuple[float, str, FixedPoint]] = []
+            moves: list[Move] = []
             for name in sorted(free):
                 tried = [(self.measure(types | {name: kind}, f"try {name} {kind}"), kind) for kind in less(types[name])]
                 found, kind = max(tried, key=lambda one: one[0], default=(-1.0, types[name]))
                 if found < allowed:
                     free.discard(name)
                 else:
-                    moves.append(((self._score - found) / self._sizes[name], name, kind))
-            types, took = self._take(sorted(moves, key=lambda move: move[:2]), types, allowed)
+                    cost = max(0.0, self._score - found) / self._sizes[name]  # right answers for each bit saved
+                    moves.append((cost, -self._sizes[name], name, kind))
+            types, took = self._take(sorted(moves, key=lambda move: move[:3]), types, allowed)
             if not took:
                 break
         return types
 
     def _take(
-        self, moves: list[tuple[float, str, FixedPoint]], types: dict[str, FixedPoint], allowed: float
+        self, moves: list[Move], types: dict[str, FixedPoint], allowed: float
     ) -> tuple[dict[str, FixedPoint], bool]:
         """Make the moves in order, each if the network then stays within the loss."""
         took = False
-        for _, name, kind in moves:
+        for *_, name, kind in moves:
             fewer = types | {name: kind}
             if self.measure(fewer, f"take {name} {kind}", allowed) >= allowed:
                 types, took = fewer, True

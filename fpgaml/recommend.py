@@ -49,10 +49,9 @@ class Criterion(StrEnum):
 
 def named_criterion(name: str) -> Criterion:
     """Return the criterion called `name`. Raises: ConfigError."""
-    if name not in set(Criterion):
-        raise ConfigError(
-            f"criterion must be one of {', '.join(Criterion)}, not {name!r}{nearest(name, [str(one) for one in Criterion])}"
-        )
+    known = [str(one) for one in Criterion]
+    if name not in known:
+        raise ConfigError(f"criterion must be one of {', '.join(known)}, not {name!r}{nearest(name, known)}")
     return Criterion(name)
 
 

@@ -36,10 +36,9 @@ class Swept(StrEnum):
 
 def named_tensors(name: str) -> Swept:
     """Return what is swept by its name. Raises: ConfigError."""
-    if name not in set(Swept):
-        raise ConfigError(
-            f"tensors to sweep must be one of {', '.join(Swept)}, not {name!r}{nearest(name, [str(one) for one in Swept])}"
-        )
+    known = [str(one) for one in Swept]
+    if name not in known:
+        raise ConfigError(f"tensors to sweep must be one of {', '.join(known)}, not {name!r}{nearest(name, known)}")
     return Swept(name)
 
 
