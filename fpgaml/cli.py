@@ -6,7 +6,6 @@ Exit codes: 0 done; 1 the result is not what it must be (a mismatch, doctor find
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -82,6 +81,76 @@ def run(
         closing_table(out, workspace)
 
 
+Thing = Annotated[str, typer.Argument(help="Run card, run folder, network.npz or Keras model", show_default=False)]
+BoardOption = Annotated[str | None, typer.Option("--board", help="Board, instead of the card's; see fpgaml boards.")]
+PartOption = Annotated[str | None, typer.Option("--part", help="FPGA part, instead of the board's.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def estimate(thing: Thing, board: BoardOption = None, part: PartOption = None, as_json: JsonOption = False) -> None:
+    """Estimate latency and resources before synthesis, with 80 % ranges."""
+    from fpgaml import target
+    from fpgaml.boards import find_part
+    from fpgaml.design import check_design
+    from fpgaml.estimate import estimate as estimated
+    from fpgaml.estimate import show
+
+    found = target.find(thing)
+    design = target.design_of(found, board=board, part=part)
+    check_design(found.network, design)
+    if as_json:
+        from fpgaml.report.estimates import estimate_record
+
+        _print_json(estimate_record(found.network, design, (found.run or Path()) / "hls"))
+        return
+    result = estimated(found.network, design, find_part(design.part))
+    out.print(f"[dim]{escape(found.origin)}[/]")
+    out.print(show.estimate_table(result))
+    out.print()
+    out.print(show.design_table(result))
+
+
+@app.command()
+def fit(
+    thing: Thing,
+    board: BoardOption = None,
+    part: PartOption = None,
+    latency_us: Annotated[
+        float | None, typer.Option("--latency-us", help="Latency budget in microseconds.", min=0)
+    ] = None,
+) -> None:
+    """Find the smallest reuse factors that fit a board, or the cheapest design within a latency."""
+    from fpgaml import target
+    from fpgaml.boards import find_part
+    from fpgaml.estimate import fit as fitted
+    from fpgaml.estimate import show
+
+    found = target.find(thing)
+    design = target.design_of(found, board=board, part=part)
+    proposals = fitted(found.network, design, find_part(design.part), latency_us)
+    out.print(f"[dim]{escape(found.origin)}[/]")
+    if not proposals:
+        limit = "" if latency_us is None else f" within {latency_us:g} µs"
+        out.print(
+            f"no valid reuse factors make this network fit {design.part}{limit}; use fewer bits, or a larger part"
+        )
+        raise typer.Exit(1)
+    out.print(show.proposals_table(proposals))
+
+
+@app.command()
+def boards(
+    extra: Annotated[Path | None, typer.Option("--file", help="A TOML file with boards of your own.")] = None,
+    sources: Annotated[bool, typer.Option("--sources", help="Say where each figure is from.")] = False,
+) -> None:
+    """List boards and what their parts hold."""
+    from fpgaml.boards import catalogue
+    from fpgaml.estimate.show import boards_table
+
+    out.print(boards_table(catalogue(extra).boards.values(), sources=sources))
+
+
 @app.command()
 def doctor() -> None:
     """Show what this machine has, what is missing, and what each thing would add."""
@@ -111,7 +180,6 @@ Source = Annotated[
 ]
 TABLE_WIDTH = 108  # of a profile; a narrower terminal wraps its lines
 FiguresFolder = Annotated[Path | None, typer.Option("--figures", help="Write figures and captions here.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
 
 
 @app.command()
@@ -124,7 +192,7 @@ def profile(
     share: Annotated[float, typer.Option(help="Share of values that may overflow, for criterion share.")] = 0.0,
     most_bits: Annotated[int, typer.Option(help="No recommended type may be wider.")] = 63,
     figures: FiguresFolder = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what the numbers of a network do, and the smallest types that fit them."""
     from fpgaml.precision import open_subject, starting_network
@@ -145,7 +213,7 @@ def profile(
         save_figures(draw_profile(found, subject.float_statistics()), figures)
     if as_json:
         record = {"profile": found, "choices": types.choices, "recommendation": recommendation_line(types)}
-        print_json(plain(record))
+        _print_json(plain(record))
         return
     Console(highlight=False, width=max(out.width, TABLE_WIDTH)).print(profile_table(found, types))
     out.print(f"\n{recommendation_line(types)}", soft_wrap=True)
@@ -160,7 +228,7 @@ def quantize_after_training(
     refine: Annotated[bool, typer.Option(help="Search for fewer bits, tensor by tensor.")] = True,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the network is saved (.npz).")] = None,
     proof_images: Annotated[int, typer.Option("--prove", help="Test images through C simulation; 0: none.")] = 500,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Quantize a float Keras model after training, with the fewest bits that keep its accuracy."""
     from fpgaml import precision
@@ -191,7 +259,7 @@ def quantize_after_training(
     if proof_images:
         record["equal_logits"] = precision.prove(found.network, codes[:proof_images], path.with_suffix("") / "hls")
     if as_json:
-        print_json(plain(record))
+        _print_json(plain(record))
         return
     out.print(types_table(found.types))
     test, search = record["test_accuracy"], record["search_accuracy"]
@@ -218,7 +286,7 @@ def sweep(
         int, typer.Option("--prove", help="Test images through C simulation at the best point; 0: none.")
     ] = 0,
     figures: FiguresFolder = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show accuracy against total and integer bits, by exact emulation."""
     from fpgaml import precision
@@ -243,7 +311,7 @@ def sweep(
 
         save_figures({"sweep": sweep_map(found)}, figures)
     if as_json:
-        print_json(plain({"sweep": found, "best": found.best, "equal_logits": equal}))
+        _print_json(plain({"sweep": found, "best": found.best, "equal_logits": equal}))
         return
     out.print(f"accuracy (%) over {len(codes):,} images")
     out.print(sweep_table(found))
@@ -254,6 +322,7 @@ def sweep(
         out.print(f"C simulation at the best point: {equal:,} logits equal the emulator's, 0 differ")
 
 
-def print_json(record: object) -> None:
-    """Print JSON and nothing else."""
+def _print_json(record: object) -> None:
+    import json
+
     sys.stdout.write(json.dumps(record, indent=1) + "\n")

@@ -156,7 +156,7 @@ def _read_traces(program: Program, shares: list[Share]) -> dict[str, Codes]:
     table = values.reshape(-1, sum(size for _, size in program.traced))
     found, at = {}, 0
     for name, size in program.traced:
-        if name in types:
+        if name in types and types[name].width <= 53:  # traced as double, which holds no more exactly
             scaled = np.ldexp(table[:, at : at + size], types[name].fraction)
             found[name] = scaled.astype(np.int64).reshape(len(table), *program.network.shapes[name])
         at += size
@@ -197,8 +197,7 @@ def code_type(kind: FixedPoint) -> np.dtype[np.integer]:
 def _compile(compiler: str, flags: tuple[str, ...], project: Path, source: str, folder: Path, log: Path) -> None:
     (folder / "main.cpp").write_text(source, encoding="utf-8")
     include = [f"-I{project}", f"-I{project / 'firmware' / 'ap_types'}", '-DWEIGHTS_DIR="weights"']
-    top = project / "firmware" / (re.findall(r'"firmware/(\w+)\.h"', source)[0] + ".cpp")
-    run_tool([compiler, *flags, *include, folder / "main.cpp", top, "-o", folder / "csim"], cwd=folder, log=log)
+    run_tool([compiler, *flags, *include, folder / "main.cpp", "-o", folder / "csim"], cwd=folder, log=log)
     (folder / "sha256").write_text(_sha(folder / "csim"), encoding="utf-8")
 
 
