@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from fpgaml import emulate, verbs
 from fpgaml.accumulate import tensor_types
+from fpgaml.accuracy import right_answers
 from fpgaml.comparison import classify, first_difference
 from fpgaml.dataset import Dataset, load
 from fpgaml.design import Design, IoType
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 CALIBRATION_IMAGES = 2000  # whose float activations give the ranges
 SEARCH_IMAGES = 10_000  # that the search for types may see
 FLOAT_IMAGES = 10_000
+CHOICE_IMAGES = 4000  # that choose between two ways to set integer bits
 HELD_OUT = 0.2  # of the training images, as a run card's validation_split
 
 
@@ -104,20 +106,24 @@ class Subject:
 
 
 def open_subject(path: Path, data: str | None = None) -> Subject:
-    """Return what a command works on: the run of a card (.toml), a saved network (.npz) or a Keras model (.keras, .h5).
+    """Return what a command works on: a card's run (.toml, or its folder), a saved network (.npz) or a Keras model.
 
     `data` replaces the card's data; without a card, the default is the MNIST set in the package.
 
     Raises: ConfigError if a card was not run yet; FormatError, DataError, UnsupportedLayer.
     """
+    if not path.exists():
+        raise DataError(f"{path} does not exist; name a run card, a run's folder, a saved network or a Keras model")
+    if path.is_dir() and not (path / "run.json").is_file():
+        raise DataError(f"{path} is no run of fpgaml; it has no run.json")
+    if path.is_dir() or path.suffix == ".toml":
+        card = load_card(path / "card.toml" if path.is_dir() else path)
+        run = path if path.is_dir() else Path(card.output.folder) / card.name
+        if not (run / "network.npz").is_file():
+            raise ConfigError(f"{path} has no network yet; do its first steps: fpgaml run CARD --to quantize")
+        images = verbs.load_data(card) if data is None else load(data)
+        return _checked(Subject(card.name, images, load_network(run / "network.npz")))
     match path.suffix:
-        case ".toml":
-            card = load_card(path)
-            file = Path(card.output.folder) / card.name / "network.npz"
-            if not file.is_file():
-                raise ConfigError(f"{path} has no network yet: run `fpgaml run {path} --to quantize` first")
-            images = verbs.load_data(card) if data is None else load(data)
-            return _checked(Subject(card.name, images, load_network(file)))
         case ".npz":
             network = load_network(path)
             return _checked(Subject(network.name, load(data or "mnist"), network))
@@ -169,6 +175,23 @@ def quantize_model(
     )
 
 
+def at_equal_bits(subject: Subject, bits: int) -> int:
+    """Return the right answers over the test images of the subject's float model with `bits` bits, not refined.
+
+    This is what to hold against quantization-aware training with as many bits: of the two ways to choose integer
+    bits, the one that answers more of the held-out training images right.
+    """
+    best: tuple[int, Network] | None = None
+    for clip in (False, True):
+        types = start_types(subject.model, subject.ranges, bits=bits, clip=clip, input_type=subject.data.input_type)
+        network = build(subject.model, types)
+        codes, labels = subject.training
+        found = right_answers(network, codes[:CHOICE_IMAGES], labels[:CHOICE_IMAGES])
+        best = (found, network) if best is None or found > best[0] else best
+    assert best is not None
+    return right_answers(best[1], *subject.test)
+
+
 def float_answers(subject: Subject, codes: Codes) -> NDArray[np.int64]:
     """Return the class (images,) that the subject's Keras model gives each image."""
     from fpgaml.learn.training import predict
@@ -196,14 +219,21 @@ def prove(network: Network, codes: Codes, folder: Path, design: Design | None = 
     return int(emulated.size)
 
 
-def _open_keras(path: Path, data: Dataset) -> Subject:
+def open_float(path: Path, data: Dataset) -> Subject:
+    """Return a float Keras model as a Subject. Raises: UnsupportedLayer, FormatError, DataError."""
     from fpgaml.learn import floats, store
 
-    model = store.load(path)
-    name = network_name(path)
+    model, name = store.load(path), network_name(path)
+    return _checked(Subject(name, data, None, model, floats.read(model, name=name)))
+
+
+def _open_keras(path: Path, data: Dataset) -> Subject:
+    from fpgaml.learn import store
+
+    model, name = store.load(path), network_name(path)
     if any(type(layer).__module__.startswith("qkeras") for layer in model.layers):
         return Subject(name, data, verbs.read_model(model, name, data.input_type).network)
-    return Subject(name, data, None, model, floats.read(model, name=name))
+    return open_float(path, data)
 
 
 def network_name(path: Path) -> str:

@@ -228,8 +228,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, FixedPoint):
         return str(value)
     if is_dataclass(value):
-        record = {f.name: plain(getattr(value, f.name)) for f in fields(value)}
-        return {"name": value.name, **record} if isinstance(value, TensorProfile) else record
+        extra = {"name": value.name, "type_width": value.type.width} if isinstance(value, TensorProfile) else {}
+        return extra | {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
