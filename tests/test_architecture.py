@@ -27,6 +27,11 @@ CORE = {
     "history": {"errors"},
     "histogram": {"errors", "fixed"},
     "profile": {"errors", "fixed", "network", "accumulate", "emulate", "histogram"},
+    "accuracy": {"errors", "network", "emulate", "comparison"},
+    "floatmodel": {"errors", "fixed", "network"},
+    "posttraining": {"errors", "fixed", "network", "accuracy", "floatmodel", "histogram"},
+    "recommend": {"errors", "fixed", "network", "accumulate", "emulate", "comparison", "profile", "floatmodel"},
+    "sweep": {"errors", "fixed", "network", "accuracy", "floatmodel"},
     "runcard": {"errors", "network", "design", "boards"},
     "skeleton": {"errors", "fixed", "network", "runcard"},
 }

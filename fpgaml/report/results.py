@@ -53,6 +53,7 @@ def gather(workspace: Workspace) -> Facts:
         "size": size_record(network),
         "estimate": json.loads((workspace / "estimate.json").read_text(encoding="utf-8")),
         "tensors": tensor_records(network),
+        "profile": json.loads((workspace / "profile.json").read_text(encoding="utf-8")),
         "notes": reading["notes"],
         "training": {name: history_record(history) for name, history in histories.items()},
         "design": {
