@@ -201,7 +201,8 @@ def images(arrays: dict[str, Array], where: str) -> Dataset:
         raise DataError(f"{where}: test images must have the shape {shapes[0]} of the training images, not {shapes[1]}")
     classes = _count_classes(checked["y_train"], checked["y_test"], where)
     names = tuple(map(str, range(classes)))
-    return Dataset(*(checked[key] for key in KEYS), input_type=PIXEL, names=names)
+    x_train, y_train, x_test, y_test = (checked[key] for key in KEYS)
+    return Dataset(x_train, y_train, x_test, y_test, input_type=PIXEL, names=names)
 
 
 def _labels(y: Array, count: int, what: str) -> Array:
