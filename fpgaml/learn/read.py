@@ -76,7 +76,8 @@ def read(model: Any, *, name: str, input_type: FixedPoint = PIXEL) -> Reading:
         before = tuple(outputs[source] for source in sources)
         ahead = _ahead(layer, nodes)
         outputs[layer.name] = reader(builder, Node(layer, before, last, ahead))
-        builder.keras_names.setdefault(outputs[layer.name], layer.name)
+        if layer.name not in builder.early:
+            builder.keras_names.setdefault(outputs[layer.name], layer.name)
     return Reading(Network(name, tuple(builder.layers)), builder.keras_names, tuple(builder.notes))
 
 
@@ -104,6 +105,7 @@ class Builder:
     ranges: dict[str, Interval] = field(default_factory=dict)
     keras_names: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    early: set[str] = field(default_factory=set)  # Keras layers whose rounding was brought forward
 
     def add(self, layer: Layer) -> str:
         """Append a layer and return its name."""
@@ -255,6 +257,7 @@ def _mean(build: Builder, node: Node, window: Shape, strides: Shape, padding: tu
                 "QActivation right after it, which says where to round"
             )
         kind = what.type
+        build.early.add(node.layer.name)
     return build.add(AveragePool(build.name(node.layer.name), (node.source,), window, strides, padding, kind))
 
 

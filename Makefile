@@ -1,0 +1,47 @@
+# make run    from a fresh clone to a verified network and its report      make test   all tests
+# make check  lint and types     make bench  ours against hls4ml's own path     make hunt   random networks
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench hunt calibrate clean
+
+help:
+	@sed -n '1,2s/^# //p' Makefile
+
+run: .venv/ready
+	$(BIN)/fpgaml run models/mnist_mlp.toml
+
+test: .venv/dev
+	$(BIN)/python -m pytest -n auto --dist loadscope
+
+check: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/ready
+	$(BIN)/python -m fpgaml.bench
+
+hunt: .venv/dev
+	$(BIN)/python -m tests.hunt
+
+calibrate: .venv/ready
+	$(BIN)/python -m fpgaml.estimate.calibrate
+
+.venv/ready: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "fpgaml needs Python 3.11, 3.12 or 3.13: install one (Debian, Ubuntu: apt install python3.11 python3.11-venv)"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "fpgaml needs Python 3.11, 3.12 or 3.13, and $$($(PYTHON) --version) was found: install one (Debian, Ubuntu: apt install python3.11 python3.11-venv) or say make PYTHON=..."; exit 2; }
+	@command -v g++ >/dev/null || { echo "fpgaml needs g++ for C simulation: install it (Debian, Ubuntu: apt install g++)"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "fpgaml needs Python's venv module: install it (Debian, Ubuntu: apt install python3-venv)"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/dev: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv build *.egg-info
