@@ -20,12 +20,16 @@ CORE = {
     "design": {"errors", "network"},
     "boards": {"errors"},
     "comparison": {"errors", "fixed", "network", "accumulate"},
-    "dataset": {"errors", "fixed"},
+    "dataset": {"errors", "fixed", "runcard", "table"},
+    "diagnosis": {"errors", "history"},
     "history": {"errors"},
     "histogram": {"errors", "fixed"},
+    "metrics": {"errors", "fixed", "comparison"},
+    "pareto": set(),
     "profile": {"errors", "fixed", "network", "accumulate", "emulate", "histogram"},
     "runcard": {"errors", "network", "design", "boards"},
     "skeleton": {"errors", "fixed", "network", "runcard"},
+    "table": {"errors", "fixed", "runcard"},
 }
 FOREIGN = {"tensorflow", "keras", "qkeras", "hls4ml", "tf_keras"}
 
