@@ -34,7 +34,8 @@ Card = Annotated[Path, typer.Argument(help="Run card, e.g. models/mnist_mlp.toml
 def main() -> None:
     """Run the command line; every error of ours is one message and an exit code."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except (BitMismatch, ConversionMismatch) as error:
         err.print(f"[bold red]mismatch:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
@@ -44,8 +45,6 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("[yellow]interrupted;[/] what was finished is kept: run the same command again to go on")
         sys.exit(130)
-    except typer.Exit as stop:
-        sys.exit(stop.exit_code)
     except typer.Abort:
         sys.exit(130)
     except Exception as error:  # typer's own usage errors know how to show themselves

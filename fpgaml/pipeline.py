@@ -329,7 +329,8 @@ def prove(workspace: Workspace, network: Network, comparison: Comparison) -> Pro
     """Hold QKeras and the C simulation against the emulator: all logits, and every layer of the golden images."""
     types, order = tensor_types(network), list(network.shapes)
     with np.load(workspace / "golden.npz") as file:
-        golden = {name: types[name].decode(file[name]) for name in file.files}
+        codes = emulate.trace(network, file[network.input.name])
+    golden = {name: types[name].decode(found) for name, found in codes.items()}
     with np.load(workspace / "keras_golden.npz") as file:
         keras = {name: file[name] for name in file.files}
     with np.load(workspace / "csim.npz") as file:

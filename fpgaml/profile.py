@@ -57,8 +57,8 @@ class Role(StrEnum):
 class Cast:
     """What the cast to a tensor's type did to the `count` values that went in.
 
-    signal_to_noise_db: 10 log10(sum x**2 / sum (y - x)**2); None if the cast changed no value, or all are zero. estimated: the
-    values were counted in bins, so underflow and noise are close but not exact (overflow is exact always).
+    signal_to_noise_db: 10 log10(sum x**2 / sum (y - x)**2); None if the cast changed no value, or all are zero.
+    estimated: the values were counted in bins: underflow and noise are close but not exact (overflow always is).
     overflow_by_class: share of the values of the images of each class, in the order of the profile's classes.
     """
 
@@ -150,13 +150,7 @@ def profile(
 
     Raises: DataError if there are no images or they, the labels or the float weights do not fit.
     """
-    if not len(codes):
-        raise DataError(f"a profile of {network.name!r} needs at least one image; the data set is empty")
-    if labels is not None and np.shape(labels) != (len(codes),):
-        raise DataError(f"labels must have shape ({len(codes)},), one for each image, not {np.shape(labels)}")
-    outputs = _Outputs(network, labels)
-    for span, tensors in Emulator(network).stream(codes, outputs.names):
-        outputs.add(span, tensors)
+    outputs = count(network, codes, labels)
     types, ranges = tensor_types(network), intervals(network)
     found: list[TensorProfile] = []
     for layer in network:
@@ -167,6 +161,21 @@ def profile(
     if unknown := set(weights or {}) - {tensor.name for tensor in found}:
         raise DataError(f"float weights name {min(unknown)!r}, which network {network.name!r} has not")
     return Profile(network.name, network.digest, len(codes), outputs.classes, tuple(found))
+
+
+def count(network: Network, codes: NDArray[Any], labels: NDArray[Any] | None = None) -> Outputs:
+    """Run input `codes` (images, *input shape) and count every layer's outputs; labels: (images,), by class too.
+
+    Raises: DataError if there are no images, or they or the labels do not fit.
+    """
+    if not len(codes):
+        raise DataError(f"a profile of {network.name!r} needs at least one image; the data set is empty")
+    if labels is not None and np.shape(labels) != (len(codes),):
+        raise DataError(f"labels must have shape ({len(codes)},), one for each image, not {np.shape(labels)}")
+    outputs = Outputs(network, labels)
+    for span, tensors in Emulator(network).stream(codes, outputs.names):
+        outputs.add(span, tensors)
+    return outputs
 
 
 def profile_floats(batches: Iterable[Mapping[str, NDArray[Any]]]) -> dict[str, Histogram]:
@@ -273,7 +282,7 @@ def _bisect(low: int, high: int, holds: Any) -> int:
     return low
 
 
-class _Outputs:
+class Outputs:
     """Counts the outputs of all layers, chunk by chunk, and what their casts could not hold."""
 
     def __init__(self, network: Network, labels: NDArray[Any] | None) -> None:
@@ -289,6 +298,7 @@ class _Outputs:
         self._overflowed = {name: np.zeros(max(1, len(found)), np.int64) for name in self.casts}
 
     def add(self, span: slice, tensors: Mapping[str, NDArray[Any]]) -> None:
+        """Count one chunk: output codes of the layers `names`, for the images of `span`."""
         for name, counter in self.counters.items():
             counter.add(tensors[name])
         for name, layer in self.casts.items():
@@ -310,13 +320,22 @@ class _Outputs:
         cast = self._cast(layer) if isinstance(layer, (Activation, Table)) else None
         return _tensor(layer.name, "output", role, kind, size, counter, interval, cast)
 
+    def overflowed(self, name: str) -> int:
+        """Return how many values of a layer's output its type could not hold."""
+        return int(self._overflowed[name].sum()) if name in self._overflowed else 0
+
+    def source(self, layer: Layer) -> tuple[CodeCounter, Interval]:
+        """Return the counts of what a layer reads, and the interval it cannot leave."""
+        name = layer.sources[0]
+        while name not in self.counters:  # a Flatten or Reshape: the same codes
+            name = self.network[name].sources[0]
+        return self.counters[name], self.ranges[name]
+
     def _cast(self, layer: Activation | Table) -> Cast:
-        source = layer.sources[0]
-        while isinstance(self.network[source], (Flatten, Reshape)):
-            source = self.network[source].sources[0]
-        counter, kind = self.counters[source], cast_type(layer)
+        counter, interval = self.source(layer)
+        kind = cast_type(layer)
         codes, counts = counter.codes()
-        before, fraction = before_rounding(layer, codes, self.ranges[source].fraction)
+        before, fraction = before_rounding(layer, codes, interval.fraction)
         after = kind.cast(before, fraction)
         lost = (before != 0) & (without_overflow(kind).cast(before, fraction) == 0)
         x, y = np.ldexp(before.astype(np.float64), -fraction), kind.decode(after)

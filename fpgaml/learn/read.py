@@ -62,7 +62,7 @@ def read(model: Any, *, name: str, input_type: FixedPoint = PIXEL) -> Reading:
     Raises: UnsupportedLayer for what has no exact meaning; DataError for NaN or infinite weights.
     """
     builder = Builder()
-    nodes = list(_nodes(model))
+    nodes = list(graph_nodes(model))
     outputs: dict[str, str] = {}
     for at, (layer, sources) in enumerate(nodes):
         kind = type(layer).__name__
@@ -127,7 +127,7 @@ class Builder:
         return found
 
 
-def _nodes(model: Any) -> list[tuple[Any, list[str]]]:
+def graph_nodes(model: Any) -> list[tuple[Any, list[str]]]:
     """Return (layer, names of the layers it reads) in topological order.
 
     Raises: UnsupportedLayer for several inputs or outputs, shared layers, nested models and dynamic shapes.
@@ -186,23 +186,23 @@ def _dense(build: Builder, node: Node) -> str:
 
 def _conv(build: Builder, node: Node) -> str:
     layer = node.layer
-    _must_be_plain(layer)
+    must_be_plain(layer)
     kernel, bias = _weights(layer, "kernel", layer.filters)
-    padding = _padding(layer, build.shapes[node.source], layer.kernel_size, layer.strides)
+    padding = padding_of(layer, build.shapes[node.source], layer.kernel_size, layer.strides)
     name = build.name(layer.name)
     return _activated(build, node, Conv(name, (node.source,), kernel, bias, tuple(layer.strides), padding))
 
 
 def _depthwise(build: Builder, node: Node) -> str:
     layer = node.layer
-    _must_be_plain(layer)
+    must_be_plain(layer)
     if layer.depth_multiplier != 1:
         raise UnsupportedLayer(f"layer {layer.name!r}: depth_multiplier must be 1, not {layer.depth_multiplier}")
     channels = build.shapes[node.source][-1]
     field_name = "kernel" if hasattr(layer, "kernel") else "depthwise_kernel"
     kernel, bias = _weights(layer, field_name, channels, "depthwise_quantizer")
     flat = Weights(kernel.codes[..., 0], kernel.type)
-    padding = _padding(layer, build.shapes[node.source], layer.kernel_size, layer.strides)
+    padding = padding_of(layer, build.shapes[node.source], layer.kernel_size, layer.strides)
     made = DepthwiseConv(build.name(layer.name), (node.source,), flat, bias, tuple(layer.strides), padding)
     return _activated(build, node, made)
 
@@ -210,7 +210,7 @@ def _depthwise(build: Builder, node: Node) -> str:
 def _max_pool(build: Builder, node: Node) -> str:
     layer = node.layer
     x = build.shapes[node.source]
-    padding = _padding(layer, x, layer.pool_size, layer.strides)
+    padding = padding_of(layer, x, layer.pool_size, layer.strides)
     name = build.name(layer.name)
     source = node.source
     if any(a or b for a, b in padding) and build.ranges[source].low >= 0:
@@ -221,7 +221,7 @@ def _max_pool(build: Builder, node: Node) -> str:
 
 def _average_pool(build: Builder, node: Node) -> str:
     layer = node.layer
-    padding = _padding(layer, build.shapes[node.source], layer.pool_size, layer.strides)
+    padding = padding_of(layer, build.shapes[node.source], layer.pool_size, layer.strides)
     return _mean(build, node, tuple(layer.pool_size), tuple(layer.strides), padding)
 
 
@@ -384,7 +384,7 @@ def _quantized(layer: Any, what: str, quantizer: str) -> Floats:
     return quantized(found, values, where)
 
 
-def _must_be_plain(layer: Any) -> None:
+def must_be_plain(layer: Any) -> None:
     if layer.data_format != "channels_last":
         raise UnsupportedLayer(f"layer {layer.name!r}: data_format must be channels_last")
     if any(rate != 1 for rate in layer.dilation_rate):
@@ -393,7 +393,7 @@ def _must_be_plain(layer: Any) -> None:
         raise UnsupportedLayer(f"layer {layer.name!r}: groups must be 1, not {layer.groups}")
 
 
-def _padding(layer: Any, x: Shape, window: Shape, strides: Shape) -> tuple[tuple[int, int], ...]:
+def padding_of(layer: Any, x: Shape, window: Shape, strides: Shape) -> tuple[tuple[int, int], ...]:
     """Return zeros before and after each axis, as Keras' "same" and "valid" put them (more behind if odd)."""
     if layer.padding == "valid":
         return ((0, 0),) * len(window)

@@ -1,0 +1,41 @@
+"""Latency and resources before synthesis, with honest error bars.
+
+facts.py        what a layer is, as far as cost goes      adapter.py      ... from a Network and a Design
+formulas.py     what a layer costs                        groundtruth.py  ... from rows of real reports
+compose.py      what a design has beyond its layers       model.py        coefficients and median estimates
+regression.py   the robust fit                            residuals.py    errors, ranges, error tables
+calibrate.py    refit and cross-validate                  validate.py     judge on anyone's reports
+estimator.py    estimate(), utilisation()                 proposals.py    fit(): reuse factors that fit
+walls.py        what HLS never finishes                   show.py         tables for a terminal
+"""
+
+from fpgaml.estimate.estimator import (
+    Comparison,
+    Estimate,
+    LayerEstimate,
+    Stage,
+    Use,
+    Utilisation,
+    Verdict,
+    compare_with_float,
+    estimate,
+    utilisation,
+)
+from fpgaml.estimate.proposals import Proposal, fit
+from fpgaml.estimate.walls import Wall
+
+__all__ = [
+    "Comparison",
+    "Estimate",
+    "LayerEstimate",
+    "Proposal",
+    "Stage",
+    "Use",
+    "Utilisation",
+    "Verdict",
+    "Wall",
+    "compare_with_float",
+    "estimate",
+    "fit",
+    "utilisation",
+]
