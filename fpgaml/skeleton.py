@@ -19,17 +19,22 @@ from fpgaml.runcard import (
     PoolLayer,
     ReshapeLayer,
     RunCard,
+    Stage,
+    Structure,
 )
 
 NOTHING = FixedPoint(2, 2)
 
 
 def skeleton(card: RunCard, shape: Shape) -> Network | None:
-    """Return the card's layers with zero weights for images of `shape`; None if a Python function makes the model.
+    """Return the card's layers with zero weights for images of `shape`.
+
+    None where the layers are not known before training: a Python function makes the model, or compression reshapes it.
 
     Raises: ConfigError where the layers do not fit the images or each other.
     """
-    if card.model.function:
+    neurons = Stage.PRUNE in card.compress and card.compression.structure is Structure.NEURONS
+    if card.model.function or Stage.SVD in card.compress or neurons:
         return None
     layers: list[Layer] = [Input("image", (), shape, FixedPoint(8, 0, signed=False))]
     for entry in card.model.layers:
