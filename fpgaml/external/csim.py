@@ -156,7 +156,7 @@ def _read_traces(program: Program, shares: list[Share]) -> dict[str, Codes]:
     table = values.reshape(-1, sum(size for _, size in program.traced))
     found, at = {}, 0
     for name, size in program.traced:
-        if name in types:
+        if name in types and types[name].width <= 53:  # traced as double, which holds no more exactly
             scaled = np.ldexp(table[:, at : at + size], types[name].fraction)
             found[name] = scaled.astype(np.int64).reshape(len(table), *program.network.shapes[name])
         at += size
