@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import PROJECTS
+from tests.external.conftest import PROJECTS
 
 from fpgaml.design import Backend, Design, IoType
 from fpgaml.errors import BitMismatch, ConfigError, FormatError

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import PROJECTS
+from tests.external.conftest import PROJECTS
 
 from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError
 from fpgaml.external.testbench import WeightFiles, run_testbench, write_testbench
