@@ -83,6 +83,76 @@ def run(
         closing_table(out, workspace)
 
 
+Thing = Annotated[str, typer.Argument(help="Run card, run folder, network.npz or Keras model", show_default=False)]
+BoardOption = Annotated[str | None, typer.Option("--board", help="Board, instead of the card's; see fpgaml boards.")]
+PartOption = Annotated[str | None, typer.Option("--part", help="FPGA part, instead of the board's.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def estimate(thing: Thing, board: BoardOption = None, part: PartOption = None, as_json: JsonOption = False) -> None:
+    """Estimate latency and resources before synthesis, with 80 % ranges."""
+    from fpgaml import target
+    from fpgaml.boards import find_part
+    from fpgaml.design import check_design
+    from fpgaml.estimate import estimate as estimated
+    from fpgaml.estimate import show
+
+    found = target.find(thing)
+    design = target.design_of(found, board=board, part=part)
+    check_design(found.network, design)
+    if as_json:
+        from fpgaml.report.estimates import estimate_record
+
+        _print_json(estimate_record(found.network, design, (found.run or Path()) / "hls"))
+        return
+    result = estimated(found.network, design, find_part(design.part))
+    out.print(f"[dim]{escape(found.origin)}[/]")
+    out.print(show.estimate_table(result))
+    out.print()
+    out.print(show.design_table(result))
+
+
+@app.command()
+def fit(
+    thing: Thing,
+    board: BoardOption = None,
+    part: PartOption = None,
+    latency_us: Annotated[
+        float | None, typer.Option("--latency-us", help="Latency budget in microseconds.", min=0)
+    ] = None,
+) -> None:
+    """Find the smallest reuse factors that fit a board, or the cheapest design within a latency."""
+    from fpgaml import target
+    from fpgaml.boards import find_part
+    from fpgaml.estimate import fit as fitted
+    from fpgaml.estimate import show
+
+    found = target.find(thing)
+    design = target.design_of(found, board=board, part=part)
+    proposals = fitted(found.network, design, find_part(design.part), latency_us)
+    out.print(f"[dim]{escape(found.origin)}[/]")
+    if not proposals:
+        limit = "" if latency_us is None else f" within {latency_us:g} µs"
+        out.print(
+            f"no valid reuse factors make this network fit {design.part}{limit}; use fewer bits, or a larger part"
+        )
+        raise typer.Exit(1)
+    out.print(show.proposals_table(proposals))
+
+
+@app.command()
+def boards(
+    extra: Annotated[Path | None, typer.Option("--file", help="A TOML file with boards of your own.")] = None,
+    sources: Annotated[bool, typer.Option("--sources", help="Say where each figure is from.")] = False,
+) -> None:
+    """List boards and what their parts hold."""
+    from fpgaml.boards import catalogue
+    from fpgaml.estimate.show import boards_table
+
+    out.print(boards_table(catalogue(extra).boards.values(), sources=sources))
+
+
 @app.command()
 def doctor() -> None:
     """Show what this machine has, what is missing, and what each thing would add."""
@@ -102,3 +172,9 @@ def doctor() -> None:
     out.print("the main job can run" if not stops else "the main job cannot run")
     if stops:
         raise typer.Exit(1)
+
+
+def _print_json(record: object) -> None:
+    import json
+
+    sys.stdout.write(json.dumps(record, indent=1) + "\n")

@@ -1,6 +1,6 @@
 """The main job: STEPS, and run(), which does those whose inputs changed.
 
-    train -> quantize -> profile -> convert -> csim -> compare -> report
+    train -> quantize -> profile -> convert -> csim -> estimate -> compare -> report
 
 A step is a function on a `Workspace` with the files it needs and makes. The golden vector travels: test images and
 the emulator's codes for every layer, made once by `quantize`, are what Keras and the C++ are held against in `compare`.
@@ -242,6 +242,21 @@ def _csim(workspace: Workspace, listener: Listener) -> str:
     return f"{total:,} images, compiled in {compiled - start:.1f} s, {rate:,.0f} images/s"
 
 
+def _estimate(workspace: Workspace, listener: Listener) -> str:
+    from fpgaml.report.estimates import estimate_record
+
+    network, design = load(workspace / "network.npz"), workspace.card.design.resolve()
+    record = estimate_record(network, design, workspace / "hls")
+    text = json.dumps(record, indent=1)
+    workspace.write("estimate.json", lambda path: path.write_text(text, encoding="utf-8"))
+    fit = record["fit"]["after logic synthesis"]
+    micro = record["latency_us"]
+    return (
+        f"latency ~{micro['median']:,.3g} µs ({micro['low']:,.3g} to {micro['high']:,.3g}), {record['part']}: "
+        f"{fit['verdict']} with {fit['probability']:.0%}, {fit['limiting']} limits"
+    )
+
+
 def _compare(workspace: Workspace, listener: Listener) -> str:
     data, network = verbs.load_data(workspace.card), load(workspace / "network.npz")
     comparison = load_comparison(workspace, network, data)
@@ -282,6 +297,7 @@ STEPS = (
     Step("profile", _profile, ("network.npz",), ("profile.json",), ("data",), ("numpy",)),
     Step("convert", _convert, ("network.npz",), ("hls",), ("design",), ("hls4ml",)),
     Step("csim", _csim, ("network.npz", "golden.npz", "hls"), ("csim.npz",), ("data",)),
+    Step("estimate", _estimate, ("network.npz", "hls"), ("estimate.json",), ("design",)),
     Step(
         "compare",
         _compare,
@@ -292,7 +308,10 @@ STEPS = (
     Step(
         "report",
         _report,
-        ("comparison.json", "profile.json", "network.npz", "csim.npz", "float_history.json", "quantized_history.json"),
+        (
+            "comparison.json", "profile.json", "estimate.json", "network.npz", "csim.npz", "float_history.json",
+            "quantized_history.json",
+        ),
         ("report.md", "report.json", "figures"),
         ("data", "model", "training", "compress", "compression", "quantization", "design", "output"),
         ("matplotlib",),

@@ -9,6 +9,7 @@
       golden.npz           test images and every layer's codes, by the emulator; keras_golden.npz by Keras
       profile.json         ranges and used bits of every tensor
       hls/                 the HLS project          csim.npz               what its C++ computed
+      estimate.json        latency and resources before synthesis
       comparison.json      logs/                    report.md report.json figures/
       run.json             which step made what, from what, when
 

@@ -69,12 +69,19 @@ def fifo_terms(layers: Sequence[LayerFacts]) -> Terms:
         if facts.target.tool is Tool.VITIS_HLS and facts.target.streams:
             parts = {"wide fifos": 1.0, "wide bits": float(elements * facts.out_bits)}
         else:
-            parts = {"fifos": float(elements), "fifo bits": float(elements * facts.out_bits)}
+            entry = facts.n_in if place == 0 and _has_entry(facts) else 0
+            bits = elements * facts.out_bits + entry * facts.in_bits
+            parts = {"fifos": float(elements + entry), "fifo bits": float(bits)}
         if facts.target.streams:
             parts["deep bits"] = elements * facts.out_bits * log2(1 + facts.pixels_out)
         for name, value in parts.items():
             found[name] = found.get(name, 0.0) + value
     return found
+
+
+def _has_entry(facts: LayerFacts) -> bool:
+    """Return whether the inputs go through FIFOs too: Vivado HLS puts an entry process before a parallel dataflow."""
+    return facts.target.tool is Tool.VIVADO_HLS and not facts.target.streams and facts.kind is Kind.DENSE
 
 
 def fifo_elements(facts: LayerFacts) -> int:
@@ -108,7 +115,7 @@ def _blocks(facts: LayerFacts) -> float:
 
 # What the coefficients are before any data: cycles of latency, LUTs and FFs a FIFO or a bit.
 PRIORS: dict[str, dict[str, float]] = {
-    "pipeline latency": {"layers": 1.0, "boundaries": 2.0, "left over": 1.0},
+    "pipeline latency": {"layers": 1.0, "boundaries": 2.0, "left over": 0.7},
     "dataflow latency": {"slowest": 1.0, "rest": 0.8, "control": 4.0},
     "LUT": {
         "layers": 10.0,

@@ -40,6 +40,9 @@ DELAYS = Delays(
 )
 
 
+IN_FABRIC = 0.3  # delay of a product in fabric over that of one in a DSP slice
+
+
 def regime_of(facts: LayerFacts) -> str:
     """Return the name of the set of coefficients that a layer uses."""
     if facts.kind in (Kind.DENSE, Kind.CONV):
@@ -75,10 +78,14 @@ def depth_of(facts: LayerFacts, delays: Delays) -> float:
 
 
 def _product_ns(facts: LayerFacts, delays: Delays) -> float:
-    """Return the delay of a product: that of 16 x 16 bits, in proportion to the operands' bits; 0 without any."""
+    """Return the delay of a product: that of 16 x 16 bits, in proportion to the operands' bits; 0 without any.
+
+    A product in fabric is pipelined with the tree around it and costs about a third of one in a DSP slice.
+    """
     if not facts.heavy and facts.unrolled:
         return 0.0
-    return delays.product[facts.target.speed] * (facts.in_bits + facts.weight_bits) / 32
+    share = 1.0 if slices_of(facts) else IN_FABRIC
+    return share * delays.product[facts.target.speed] * (facts.in_bits + facts.weight_bits) / 32
 
 
 def cycles_of(facts: LayerFacts, delays: Delays = DELAYS) -> tuple[float, float]:
@@ -139,7 +146,7 @@ def _stream_cycles(facts: LayerFacts, delays: Delays) -> tuple[float, float]:
         case Kind.POOL | Kind.GLOBAL_POOL:
             total = pixels + 3.0
         case Kind.SOFTMAX if pixels == 1:
-            total = 2.0 + min(facts.reuse, facts.lanes) + floor(depth_of(facts, delays))
+            total = 4.0 + min(facts.reuse, facts.lanes) + floor(depth_of(facts, delays))
         case Kind.SOFTMAX | Kind.AFFINE:
             total = float(pixels * min(facts.reuse, facts.lanes))
         case Kind.MOVE:
@@ -214,6 +221,7 @@ def lut_terms(facts: LayerFacts) -> Terms:
         case Kind.POOL:
             return {
                 "comparators": float(facts.window * facts.channels * facts.in_bits),
+                "comparisons": float(facts.window * facts.channels),
                 "outputs": float(facts.channels * facts.out_bits),
                 "control": 1.0,
             }
@@ -269,7 +277,7 @@ def ff_terms(facts: LayerFacts, delays: Delays = DELAYS) -> Terms:
 def _unrolled_lut(facts: LayerFacts) -> Terms:
     in_fabric = facts.multipliers if slices_of(facts) == 0 else 0
     return {
-        "adders": facts.nonzero * facts.adder_bits,
+        "adders": max(0.0, facts.nonzero - facts.n_out) * facts.adder_bits,
         "light": facts.light * facts.in_bits,
         "heavy": facts.heavy * facts.adder_bits,
         "products": float(in_fabric * facts.in_bits * facts.weight_bits),
@@ -339,12 +347,12 @@ _AROUND = {"window": 1.0, "image": 1.0, "control": 200.0}
 PRIORS: dict[str, dict[str, dict[str, float]]] = {
     "LUT": {
         "dense unrolled": {
-            "adders": 1.0, "light": 0.8, "heavy": 0.5, "products": 0.9, "reuse": 0.3, "outputs": 0.5, "control": 40.0,
+            "adders": 1.0, "light": 0.8, "heavy": 0.5, "products": 0.9, "reuse": 0.3, "outputs": 0.8, "control": 40.0,
         },
         "dense reused": {
             "adders": 2.0, "selectors": 2.0, "inputs": 0.3, "products": 1.0, "outputs": 1.5, "control": 200.0,
         },
-        "pooling": {"comparators": 4.0, "outputs": 4.0, "control": 200.0},
+        "pooling": {"comparators": 2.0, "comparisons": 30.0, "outputs": 2.0, "control": 200.0},
         "global pooling": {"comparators": 3.0, "control": 200.0},
         "softmax": {"elements": 6.0, "streamed": 6.0, "products": 1.0, "control": 50.0},
         "activation": {"elements": 1.7, "rounding": 0.7, "handshake": 0.8, "control": 80.0},

@@ -20,7 +20,7 @@ from fpgaml.estimate.estimator import LIKELY, UNLIKELY, Estimate, Stage, Utilisa
 from fpgaml.estimate.model import Model, model
 from fpgaml.network import Network
 
-STEPS = 1.35  # ratio of the cycle counts that are tried
+STEPS = 1.2  # ratio of the cycle counts that are tried
 REFINEMENTS = 12  # estimates spent on making single factors smaller
 
 
@@ -101,7 +101,9 @@ def _search(
                 return _refine(network, proposal, part, stage, known)
         elif proposal.utilisation.probability >= UNLIKELY and (tight is None or _gain(proposal, tight) > 0.02):
             tight = proposal
-    return best or tight
+    if best is not None or tight is None:
+        return best
+    return _polish(network, tight, part, latency_us, stage, known)
 
 
 def _gain(proposal: Proposal, other: Proposal) -> float:
@@ -153,6 +155,39 @@ def _refine(network: Network, proposal: Proposal, part: Part, stage: Stage, know
             return best
         best = better
     return best
+
+
+def _polish(
+    network: Network, proposal: Proposal, part: Part, latency_us: float | None, stage: Stage, known: Model
+) -> Proposal:
+    """Return `proposal` with single reuse factors moved to the next valid one, as long as it gets likelier to fit.
+
+    Larger factors save LUTs and cost block RAM, so the likeliest design is between the steps of the ladder.
+    """
+    sizes = {layer.name: size for layer in network if (size := matrix_size(layer))}
+    best = proposal
+    for _ in range(REFINEMENTS):
+        trials = [
+            propose(network, best.design.with_reuse({name: factor}), part, stage, known)
+            for name, size in sizes.items()
+            for factor in _neighbours(valid_reuse_factors(*size), best.reuse_factors[name])
+        ]
+        likelier = [
+            one
+            for one in trials
+            if not one.stopped
+            and _gain(one, best) > 0
+            and (latency_us is None or one.estimate.latency_us.median <= latency_us)
+        ]
+        if not likelier or best.fits:
+            return best
+        best = max(likelier, key=lambda one: one.utilisation.probability)
+    return best
+
+
+def _neighbours(valid: tuple[int, ...], factor: int) -> tuple[int, ...]:
+    place = valid.index(factor)
+    return valid[max(0, place - 1) : place] + valid[place + 1 : place + 2]
 
 
 def _time(proposal: Proposal) -> float:

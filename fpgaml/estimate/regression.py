@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Sample = tuple[Mapping[str, float], float, float]  # terms, value, weight
 
-SIGMA = 1.1  # a factor of 3, the standard deviation of log(coefficient / prior)
+SIGMA = 0.5  # standard deviation of log(coefficient / prior): a factor of 1.6
 SCALE = 0.3  # the typical |log error| of one repository
 SOFT = 0.05  # below this error all errors are alike
 

@@ -197,8 +197,7 @@ def code_type(kind: FixedPoint) -> np.dtype[np.integer]:
 def _compile(compiler: str, flags: tuple[str, ...], project: Path, source: str, folder: Path, log: Path) -> None:
     (folder / "main.cpp").write_text(source, encoding="utf-8")
     include = [f"-I{project}", f"-I{project / 'firmware' / 'ap_types'}", '-DWEIGHTS_DIR="weights"']
-    top = project / "firmware" / (re.findall(r'"firmware/(\w+)\.h"', source)[0] + ".cpp")
-    run_tool([compiler, *flags, *include, folder / "main.cpp", top, "-o", folder / "csim"], cwd=folder, log=log)
+    run_tool([compiler, *flags, *include, folder / "main.cpp", "-o", folder / "csim"], cwd=folder, log=log)
     (folder / "sha256").write_text(_sha(folder / "csim"), encoding="utf-8")
 
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fpgaml.history import History
+from fpgaml.report.estimates import cost_by_layer
 from fpgaml.report.results import Facts
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def draw_all(workspace: Workspace, facts: Facts) -> dict[str, str]:
         "learning_curves": learning_curves(facts.histories),
         "confusion": confusion(facts),
         "disagreements": disagreements(facts),
+        "cost_by_layer": cost_by_layer(facts.record["estimate"]),
     }
     for name, (figure, _) in made.items():
         for kind in ("png", "svg"):

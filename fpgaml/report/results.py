@@ -50,6 +50,7 @@ def gather(workspace: Workspace) -> Facts:
         "test_images": len(data.x_test),
         "golden_images": min(workspace.card.output.golden_images, len(data.x_test)),
         "size": size_record(network),
+        "estimate": json.loads((workspace / "estimate.json").read_text(encoding="utf-8")),
         "tensors": tensor_records(network),
         "notes": reading["notes"],
         "training": {name: history_record(history) for name, history in histories.items()},

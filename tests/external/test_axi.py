@@ -4,7 +4,6 @@ import shutil
 
 import numpy as np
 import pytest
-from tests.external.conftest import PROJECTS
 
 from fpgaml.design import Backend, Design, IoType
 from fpgaml.errors import BitMismatch, ConfigError, FormatError
@@ -13,6 +12,7 @@ from fpgaml.external.hls4ml import convert
 from fpgaml.external.testbench import write_testbench
 from fpgaml.fixed import FixedPoint, Overflow, Rounding
 from fpgaml.network import Activation, Dense, Function, Input, Network, Weights
+from tests.external.conftest import PROJECTS
 
 STREAM = "PASS: 6 images through the AXI4-Stream wrapper, every beat equal bit for bit"
 

@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from tests.external.conftest import PROJECTS
 
 from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError
 from fpgaml.external.testbench import WeightFiles, run_testbench, write_testbench
+from tests.external.conftest import PROJECTS
 
 PASS = "PASS: 6 images, every code equal bit for bit"
 
