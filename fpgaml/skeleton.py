@@ -46,13 +46,9 @@ SPREAD = 0.25
 
 
 def skeleton(card: RunCard, shape: Shape) -> Network | None:
-<<<<<<< HEAD
-    """Return the card's layers with zero weights for images of `shape`.
+    """Return the card's network with random weights for images of `shape`.
 
     None where the layers are not known before training: a Python function makes the model, or compression reshapes it.
-=======
-    """Return the card's network with random weights for images of `shape`; None if a Python function makes the model.
->>>>>>> main
 
     Raises: ConfigError where the layers do not fit the images or each other.
     """
