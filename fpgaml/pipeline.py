@@ -310,7 +310,7 @@ STEPS = (
         _report,
         (
             "comparison.json", "profile.json", "estimate.json", "network.npz", "csim.npz", "float_history.json",
-            "quantized_history.json",
+            "quantized_history.json", "stages.json", "float_logits.npy", "quantized_logits.npy",
         ),
         ("report.md", "report.json", "figures"),
         ("data", "model", "training", "compress", "compression", "quantization", "design", "output"),

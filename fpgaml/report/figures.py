@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from fpgaml.history import History
 from fpgaml.report.estimates import cost_by_layer
+from fpgaml.report import classification
 from fpgaml.report.results import Facts
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ def draw_all(workspace: Workspace, facts: Facts) -> dict[str, str]:
         "disagreements": disagreements(facts),
         "cost_by_layer": cost_by_layer(facts.record["estimate"]),
     }
+    if facts.scores:
+        pair = {name: facts.scores[name] for name in ("float", "C simulation")}
+        made["roc"], made["per_class"] = classification.roc(pair), classification.per_class(pair)
     for name, (figure, _) in made.items():
         for kind in ("png", "svg"):
             save(figure, workspace, f"{name}.{kind}")
