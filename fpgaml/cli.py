@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fpgaml import bench_commands
+from fpgaml import bench_commands, cli_learn
 from fpgaml.errors import BitMismatch, ConversionMismatch, FpgamlError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+cli_learn.add_to(app)
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 

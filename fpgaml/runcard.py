@@ -539,6 +539,8 @@ class RunCard(Section):
         if self.model.function:
             return self
         names = [layer.name for layer in self.model.layers]
+        if Stage.SVD in self.compress:
+            names += [f"{name}_low" for name in names]  # the first of two factors
         sections: tuple[tuple[str, Mapping[str, Any]], ...] = (
             ("quantization", self.quantization.layers),
             ("compression", self.compression.layers),

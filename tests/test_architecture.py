@@ -23,9 +23,12 @@ CORE = {
     "archive": {"errors"},
     "boards": {"errors"},
     "comparison": {"errors", "fixed", "network", "accumulate"},
-    "dataset": {"errors", "fixed"},
+    "dataset": {"errors", "fixed", "runcard", "table"},
+    "diagnosis": {"errors", "history"},
     "history": {"errors"},
     "histogram": {"errors", "fixed"},
+    "metrics": {"errors", "fixed", "comparison"},
+    "pareto": set(),
     "profile": {"errors", "fixed", "network", "accumulate", "emulate", "histogram"},
     "accuracy": {"errors", "network", "emulate", "comparison"},
     "floatmodel": {"errors", "fixed", "network"},
@@ -34,6 +37,7 @@ CORE = {
     "sweep": {"errors", "fixed", "network", "accuracy", "floatmodel"},
     "runcard": {"errors", "network", "design", "boards"},
     "skeleton": {"errors", "fixed", "network", "runcard"},
+    "table": {"errors", "fixed", "runcard"},
 }
 FOREIGN = {"tensorflow", "keras", "qkeras", "hls4ml", "tf_keras"}
 
