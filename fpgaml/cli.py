@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fpgaml import bench_commands, cli_learn
 from fpgaml.errors import BitMismatch, ConversionMismatch, FpgamlError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+cli_learn.add_to(app)
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -63,6 +65,9 @@ def run(
     ] = None,
     last: Annotated[str | None, typer.Option("--to", help="End with this step.", metavar="STEP")] = None,
     force: Annotated[bool, typer.Option("--force", help="Do every step, changed or not.")] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="A first result in seconds: few epochs, as <name>_fast.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for runs, instead of the card's.")
     ] = None,
@@ -71,10 +76,10 @@ def run(
 ) -> None:
     """Do the main job: train, quantize, profile, convert, csim, compare, report."""
     from fpgaml import pipeline
-    from fpgaml.runcard import load_card
+    from fpgaml.runcard import hurried, load_card
     from fpgaml.show import StepLines, closing_table
 
-    read = load_card(card)
+    read = hurried(load_card(card)) if fast else load_card(card)
     with StepLines(out, quiet=quiet, verbose=verbose) as listener:
         workspace = pipeline.run(read, base=output, first=first, last=last, force=force, listener=listener)
     if not quiet and (workspace / "report.json").is_file() and last in (None, "report"):
@@ -326,3 +331,6 @@ def _print_json(record: object) -> None:
     import json
 
     sys.stdout.write(json.dumps(record, indent=1) + "\n")
+
+
+bench_commands.add_to(app)

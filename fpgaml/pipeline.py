@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from fpgaml import emulate, verbs
+from fpgaml import bench, emulate, verbs
 from fpgaml.accumulate import tensor_types
 from fpgaml.comparison import Comparison, Difference, Execution, first_difference, float32_limit
 from fpgaml.dataset import Dataset
@@ -180,7 +180,7 @@ def _data_digest(card: RunCard) -> str:
 
 def _train(workspace: Workspace, listener: Listener) -> str:
     card, data = workspace.card, verbs.load_data(workspace.card)
-    with _keras_noise(workspace.log("train")):
+    with keras_noise(workspace.log("train")):
         from fpgaml.learn import store
 
         model, history = verbs.train(card, data, progress=_epochs(listener))
@@ -191,11 +191,13 @@ def _train(workspace: Workspace, listener: Listener) -> str:
 
 def _quantize(workspace: Workspace, listener: Listener) -> str:
     card, data = workspace.card, verbs.load_data(workspace.card)
-    with _keras_noise(workspace.log("quantize")):
+    with keras_noise(workspace.log("quantize")):
         from fpgaml.learn import store
 
         float_model = store.load(workspace / "float.keras")
-        model, history = verbs.quantize(card, float_model, data, progress=_epochs(listener))
+        found = verbs.compress(card, float_model, data, progress=lambda stage, epoch: _epochs(listener, stage)(epoch))
+        model, history = found.model, found.stages[-1].history
+        stages = [{key: value for key, value in vars(stage).items() if key != "history"} for stage in found.stages]
         reading = verbs.read_model(model, card.name, data.input_type)
         logits = verbs.keras_logits(model, data, data.x_test)
         golden = data.x_test[: card.output.golden_images]
@@ -207,6 +209,7 @@ def _quantize(workspace: Workspace, listener: Listener) -> str:
     _write_npz(workspace, "golden.npz", codes)
     _write_npz(workspace, "keras_golden.npz", keras_golden)
     record = {"keras_names": reading.keras_names, "notes": reading.notes}
+    workspace.write("stages.json", lambda path: path.write_text(json.dumps(stages, indent=1), encoding="utf-8"))
     workspace.write("reading.json", lambda path: path.write_text(json.dumps(record, indent=1), encoding="utf-8"))
     return f"quantized accuracy {_accuracy(logits, data):.2%}, {_epoch_summary(history)}"
 
@@ -215,7 +218,7 @@ def _profile(workspace: Workspace, listener: Listener) -> str:
     data, network = verbs.load_data(workspace.card), load(workspace / "network.npz")
     found = profile(network, data.x_test, data.y_test)
     types = recommend(network, data.x_test, Criterion.OBSERVED, data.y_test)
-    with _keras_noise(workspace.log("profile")):
+    with keras_noise(workspace.log("profile")):
         floats, after_training = _float_profile(workspace, data)
     record = {
         "profile": found,
@@ -255,6 +258,8 @@ def _convert(workspace: Workspace, listener: Listener) -> str:
     network, design = load(workspace / "network.npz"), workspace.card.design.resolve()
     check_design(network, design)
     verbs.convert(network, design, workspace / "hls", log=workspace.log("convert"))
+    with np.load(workspace / "golden.npz") as file:
+        bench.complete(network, design, workspace / "hls", file[network.input.name])
     return f"{design.backend} {design.io_type} project for {design.part}, types and weights read back equal"
 
 
@@ -262,7 +267,7 @@ def _csim(workspace: Workspace, listener: Listener) -> str:
     data, network = verbs.load_data(workspace.card), load(workspace / "network.npz")
     listener.progress(0, len(data.x_test), "compiling with g++")
     start = time.perf_counter()
-    program = csim.build(network, workspace / "hls", log=workspace.log("g++"))
+    program = csim.build(network, workspace / "hls", log=workspace.log("g++"), images=len(data.x_test))
     compiled = time.perf_counter()
     total = len(data.x_test)
     logits, _ = csim.simulate(program, data.x_test, progress=lambda n: listener.progress(n, total, "images"))
@@ -321,9 +326,9 @@ STEPS = (
         ("float.keras",),
         (
             "quantized.keras", "quantized_history.json", "quantized_logits.npy", "network.npz", "reading.json",
-            "golden.npz", "keras_golden.npz",
+            "golden.npz", "keras_golden.npz", "stages.json",
         ),
-        ("data", "training", "quantization", "output"),
+        ("data", "training", "compress", "compression", "quantization", "output"),
         STACK,
     ),
     Step(
@@ -334,7 +339,7 @@ STEPS = (
         ("data", "quantization"),
         ("numpy", "tensorflow", "keras"),
     ),
-    Step("convert", _convert, ("network.npz",), ("hls",), ("design",), ("hls4ml",)),
+    Step("convert", _convert, ("network.npz", "golden.npz"), ("hls",), ("design",), ("hls4ml",)),
     Step("csim", _csim, ("network.npz", "golden.npz", "hls"), ("csim.npz",), ("data",)),
     Step("estimate", _estimate, ("network.npz", "hls"), ("estimate.json",), ("design",)),
     Step(
@@ -349,10 +354,10 @@ STEPS = (
         _report,
         (
             "comparison.json", "profile.json", "estimate.json", "network.npz", "csim.npz", "float_history.json",
-            "quantized_history.json",
+            "quantized_history.json", "stages.json", "float_logits.npy", "quantized_logits.npy",
         ),
         ("report.md", "report.json", "figures"),
-        ("data", "model", "training", "quantization", "design", "output"),
+        ("data", "model", "training", "compress", "compression", "quantization", "design", "output"),
         ("matplotlib",),
     ),
 )  # fmt: skip
@@ -454,10 +459,10 @@ def _accuracy(logits: Floats, data: Dataset) -> float:
     return float((Execution("", logits).classes == data.y_test).mean())
 
 
-def _epochs(listener: Listener) -> Callable[[Epoch], None]:
+def _epochs(listener: Listener, stage: str = "") -> Callable[[Epoch], None]:
     def tell(epoch: Epoch) -> None:
         shown = epoch.accuracy if epoch.val_accuracy is None else epoch.val_accuracy
-        listener.progress(epoch.number, epoch.of, f"epochs, accuracy {shown:.2%}")
+        listener.progress(epoch.number, epoch.of, f"epochs{f' of {stage}' if stage else ''}, accuracy {shown:.2%}")
 
     return tell
 
@@ -467,7 +472,7 @@ def _epoch_summary(history: History) -> str:
 
 
 @contextlib.contextmanager
-def _keras_noise(log: Path) -> Iterator[None]:
+def keras_noise(log: Path) -> Iterator[None]:
     """Send what TensorFlow's C++ code prints to file descriptor 2, and Python warnings, into the log."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     saved = os.dup(2)

@@ -37,6 +37,8 @@ from fpgaml.runcard import (
     PoolLayer,
     ReshapeLayer,
     RunCard,
+    Stage,
+    Structure,
 )
 
 # Before training nobody knows the weights; a bell curve of this share of the range is what trained layers look like.
@@ -44,11 +46,14 @@ SPREAD = 0.25
 
 
 def skeleton(card: RunCard, shape: Shape) -> Network | None:
-    """Return the card's network with random weights for images of `shape`; None if a Python function makes the model.
+    """Return the card's network with random weights for images of `shape`.
+
+    None where the layers are not known before training: a Python function makes the model, or compression reshapes it.
 
     Raises: ConfigError where the layers do not fit the images or each other.
     """
-    if card.model.function:
+    neurons = Stage.PRUNE in card.compress and card.compression.structure is Structure.NEURONS
+    if card.model.function or Stage.SVD in card.compress or neurons:
         return None
     rng = np.random.default_rng(0)
     layers: list[Layer] = [Input("image", (), shape, FixedPoint(8, 0, signed=False))]

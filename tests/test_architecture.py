@@ -18,11 +18,17 @@ CORE = {
     "accumulate": {"errors", "fixed", "network"},
     "emulate": {"errors", "fixed", "network", "accumulate"},
     "design": {"errors", "network"},
+    "diagram": {"accumulate", "network"},
+    "driver": set(),  # it is copied to boards as it is
+    "archive": {"errors"},
     "boards": {"errors"},
     "comparison": {"errors", "fixed", "network", "accumulate"},
-    "dataset": {"errors", "fixed"},
+    "dataset": {"errors", "fixed", "runcard", "table"},
+    "diagnosis": {"errors", "history"},
     "history": {"errors"},
     "histogram": {"errors", "fixed"},
+    "metrics": {"errors", "fixed", "comparison"},
+    "pareto": set(),
     "profile": {"errors", "fixed", "network", "accumulate", "emulate", "histogram"},
     "accuracy": {"errors", "network", "emulate", "comparison"},
     "floatmodel": {"errors", "fixed", "network"},
@@ -31,6 +37,7 @@ CORE = {
     "sweep": {"errors", "fixed", "network", "accuracy", "floatmodel"},
     "runcard": {"errors", "network", "design", "boards"},
     "skeleton": {"errors", "fixed", "network", "runcard"},
+    "table": {"errors", "fixed", "runcard"},
 }
 FOREIGN = {"tensorflow", "keras", "qkeras", "hls4ml", "tf_keras"}
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from fpgaml.history import History
 from fpgaml.profile import from_record, statistics_from
+from fpgaml.report import classification
 from fpgaml.report.estimates import cost_by_layer
 from fpgaml.report.profile_figures import draw_profile
 from fpgaml.report.results import Facts
@@ -31,6 +32,9 @@ def draw_all(workspace: Workspace, facts: Facts) -> dict[str, str]:
         "cost_by_layer": cost_by_layer(facts.record["estimate"]),
         **drawn_profile(facts.record["profile"]),
     }
+    if facts.scores:
+        pair = {name: facts.scores[name] for name in ("float", "C simulation")}
+        made["roc"], made["per_class"] = classification.roc(pair), classification.per_class(pair)
     for name, (figure, _) in made.items():
         for kind in ("png", "svg"):
             save(figure, workspace, f"{name}.{kind}")
