@@ -98,7 +98,8 @@ def answers(model: Any, values: NDArray[Any], *, batch: int = BATCH) -> NDArray[
 
     With one output: 1 where it is above 0, or above one half if it comes out of a sigmoid.
     """
-    parts = [np.asarray(model(values[at : at + batch], training=False)) for at in range(0, len(values), batch)]
+    probe = keras.Model(model.inputs[0], model.outputs[0])
+    parts = [np.asarray(probe(values[at : at + batch], training=False)) for at in range(0, len(values), batch)]
     outputs = np.concatenate(parts).reshape(len(values), -1)
     activation = getattr(getattr(model.layers[-1], "activation", None), "__name__", "")
     return classify(outputs - 0.5 if outputs.shape[1] == 1 and activation == "sigmoid" else outputs)
