@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from fpgaml import emulate, verbs
 from fpgaml.accumulate import tensor_types
 from fpgaml.accuracy import right_answers
-from fpgaml.comparison import classify, first_difference
+from fpgaml.comparison import first_difference
 from fpgaml.dataset import Dataset, load
 from fpgaml.design import Design, IoType
 from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError
@@ -194,9 +194,9 @@ def at_equal_bits(subject: Subject, bits: int) -> int:
 
 def float_answers(subject: Subject, codes: Codes) -> NDArray[np.int64]:
     """Return the class (images,) that the subject's Keras model gives each image."""
-    from fpgaml.learn.training import predict
+    from fpgaml.learn import floats
 
-    return classify(predict(subject.keras, subject.data, codes))
+    return floats.answers(subject.keras, subject.data.values(codes))
 
 
 def prove(network: Network, codes: Codes, folder: Path, design: Design | None = None) -> int:

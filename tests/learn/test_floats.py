@@ -63,7 +63,7 @@ def test_fine_types_give_what_keras_gives(name):
     for batch in batches(model, reading, values, batch=20):
         for key, wanted in batch.items():
             np.testing.assert_allclose(decoded[key], wanted, atol=2e-5)  # float32 against 22 bits: close, never equal
-    logits = keras.Model(model.inputs, model.layers[-1].output)(values).numpy()
+    logits = keras.Model(model.inputs[0], model.layers[-1].output)(values).numpy()
     ours = decoded[network.output.name]
     if name == "softmax":
         ours = np.exp(ours) / np.exp(ours).sum(axis=1, keepdims=True)
