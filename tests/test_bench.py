@@ -99,6 +99,7 @@ def test_synth_command_without_a_tool(run, monkeypatch, tmp_path, capsys):
 
 def test_board_command(run, monkeypatch, capsys):
     assert command(monkeypatch, "board", run.folder) == 0
-    assert (run.project / "board" / "pynq-z2" / "pynq" / "driver.py").is_file()
+    assert (run.folder / "board" / "pynq-z2" / "pynq" / "driver.py").is_file()
+    assert "tiny/board/pynq-z2/pynq/driver.py" in bench.export_run(run, run.folder / "tiny.zip")
     assert command(monkeypatch, "board", run.folder, "--board", "kv260") == 2
     assert "the design is for part xc7z020clg400-1, but board 'kv260' has xck26" in capsys.readouterr().err
