@@ -52,8 +52,9 @@ class Multipliers(StrEnum):
 # Vitis HLS 27 %), which the tools also have.
 UNCERTAINTY = {Tool.VIVADO_HLS: 0.125, Tool.VITIS_HLS: 0.27}
 
-SLOW_FAMILIES = ("zynq", "artix7", "spartan7")
-MIDDLE_FAMILIES = ("virtex7", "kintex7")
+# The tools put a letter before a family for its automotive or military grade (``azynq``): the end of a name counts.
+SLOW_FAMILIES = ("zynq", "artix7", "spartan7", "artix7l")
+MIDDLE_FAMILIES = ("virtex7", "kintex7", "kintex7l")
 
 
 class Speed(StrEnum):
@@ -66,9 +67,9 @@ class Speed(StrEnum):
     @classmethod
     def of(cls, family: str) -> Speed:
         """Return the class of a device family as the tools name it, e.g. ``zynq`` or ``virtexuplus``."""
-        if family in SLOW_FAMILIES:
+        if family.endswith(SLOW_FAMILIES):
             return cls.SLOW
-        return cls.MIDDLE if family in MIDDLE_FAMILIES else cls.FAST
+        return cls.MIDDLE if family.endswith(MIDDLE_FAMILIES) else cls.FAST
 
 
 @dataclass(frozen=True)

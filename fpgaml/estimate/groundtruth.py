@@ -31,6 +31,8 @@ TRUTH_COLUMNS = {
     Metric.DSP: "dsp",
     Metric.BRAM18: "bram18k",
 }
+USUAL_CLOCK = 5.0  # ns, hls4ml's default, where a row gives none
+LINE = "(line)"  # key under which a row keeps its file and line, for messages
 SIGNS_AND_SHIFTS = 1.4  # weights of different value that are one product: w, -w, 2w; between 1 and 2 x bits
 SYNTHESIS_COLUMNS = {Metric.LUT: "vs_lut", Metric.FF: "vs_ff", Metric.DSP: "vs_dsp", Metric.BRAM18: "vs_bram36"}
 
@@ -82,7 +84,10 @@ def _rows(path: Path, needed: tuple[str, ...]) -> list[Row]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
-            rows = [{key: (value or "").strip() for key, value in row.items() if key} for row in reader]
+            rows = [
+                {LINE: f"{path}, line {reader.line_num}"} | {k: (v or "").strip() for k, v in row.items() if k}
+                for row in reader
+            ]
             header = reader.fieldnames or []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} must be a readable CSV file: {error}") from error
@@ -119,12 +124,15 @@ def _design(row: Row, layers: list[Row]) -> KnownDesign:
 
 def _truth(row: Row, columns: Mapping[Metric, str]) -> dict[Metric, float]:
     found = {metric: _number(row.get(columns[metric], "")) for metric in ESTIMATED if metric in columns}
-    return {metric: value for metric, value in found.items() if value is not None}
+    return {metric: value for metric, value in found.items() if value is not None and value >= 0}
 
 
 def _target(row: Row) -> Target:
     tool = Tool.VITIS_HLS if "vitis" in row.get("tool", "").lower() else Tool.VIVADO_HLS
-    clock = _number(row.get("clock_target_ns", "")) or 5.0
+    clock = _number(row.get("clock_target_ns", ""))
+    if clock is not None and clock <= 0:
+        raise DataError(f"{row[LINE]}: clock_target_ns must be a period above 0 ns, not {clock:g}")
+    clock = clock or USUAL_CLOCK
     uncertainty = _number(row.get("clock_unc_ns", ""))
     if uncertainty is None or not 0 <= uncertainty < clock:
         uncertainty = clock * UNCERTAINTY[tool]
@@ -268,20 +276,20 @@ def _lanes(row: Row, target: Target, kind: Kind, channels: int, n_in: int, pixel
 def _weights(facts: LayerFacts, row: Row) -> LayerFacts:
     """Return `facts` with the statistics of its weights; guessed from number and width where the row has none."""
     total = float(_integer(row, "n_weights") or facts.weights)
-    nonzero = _number(row.get("w_nonzero", ""))
-    digits = [_number(row.get(f"w_csd{n}", "")) for n in ("1", "2", "3", "4", "5plus")]
+    nonzero = _count(row, "w_nonzero")
+    digits = [_count(row, f"w_csd{n}") for n in ("1", "2", "3", "4", "5plus")]
     if nonzero is None:
-        nonzero = max(0.0, total - (_number(row.get("n_zeros_decl", "")) or 0.0))
+        nonzero = max(0.0, total - (_count(row, "n_zeros_decl") or 0.0))
     if any(d is None for d in digits):
         heavy = nonzero * heavy_share(facts.weight_bits)
         light = 0.6 * (nonzero - heavy)
         return replace(facts, nonzero=nonzero, light=light, heavy=heavy, shared=heavy, guessed=True)
     counts = [float(d or 0) for d in digits]
-    heavy = sum(counts[2:])
-    distinct = _number(row.get("w_distinct", "")) or total
+    heavy = min(nonzero, sum(counts[2:]))
+    distinct = _count(row, "w_distinct") or total
     magnitudes = distinct * (heavy / nonzero if nonzero else 0.0) / SIGNS_AND_SHIFTS
     shared = expected_distinct(heavy, facts.n_in, magnitudes)
-    return replace(facts, nonzero=nonzero, light=counts[1], heavy=heavy, shared=shared)
+    return replace(facts, nonzero=nonzero, light=min(nonzero, counts[1]), heavy=heavy, shared=shared)
 
 
 def heavy_share(bits: int) -> float:
@@ -368,6 +376,12 @@ def _number(text: str) -> float | None:
     return value if abs(value) < 1e15 else None
 
 
-def _integer(row: Row, column: str) -> int | None:
+def _count(row: Row, column: str) -> float | None:
     value = _number(row.get(column, ""))
+    return None if value is None or value < 0 else value
+
+
+def _integer(row: Row, column: str) -> int | None:
+    """Return a count; None where there is none, also for the negative numbers that hls4ml writes for unknown."""
+    value = _count(row, column)
     return None if value is None else int(value)

@@ -160,7 +160,7 @@ def _refine(network: Network, proposal: Proposal, part: Part, stage: Stage, know
 def _polish(
     network: Network, proposal: Proposal, part: Part, latency_us: float | None, stage: Stage, known: Model
 ) -> Proposal:
-    """Return `proposal` with single reuse factors moved to a neighbouring valid one, as long as it gets likelier to fit.
+    """Return `proposal` with single reuse factors moved to the next valid one, as long as it gets likelier to fit.
 
     Larger factors save LUTs and cost block RAM, so the likeliest design is between the steps of the ladder.
     """

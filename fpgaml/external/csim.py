@@ -53,15 +53,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def build(network: Network, project: Path, *, log: Path, optimize: str = "-O1") -> Program:
+def build(network: Network, project: Path, *, log: Path, images: int = 1000) -> Program:
     """Compile the project that `convert` wrote for `network`; reuse an earlier build of the very same sources.
+
+    `images` is how many it is for: more of them repay a slower, better optimizing compilation.
 
     Raises: ToolNotFound without g++; ToolFailed with the last lines of its log; FormatError for a foreign project.
     """
     project = project.resolve()  # compiler and workers run elsewhere
     compiler = find_tool("g++", "for C simulation; install it with your system's compiler package (build-essential)")
     source, traced, in_code = harness(network, project)
-    flags = (*FLAGS, optimize)
+    flags = (*FLAGS, optimization(images))
     key = _digest(project, source, flags, compiler)
     folder = cache_folder() / key
     path = folder / "csim"
@@ -81,6 +83,11 @@ def build(network: Network, project: Path, *, log: Path, optimize: str = "-O1") 
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(f"compiled before: {path}\n", encoding="utf-8")
     return Program(path, project / "firmware", network, traced, in_code)
+
+
+def optimization(images: int) -> str:
+    """Return the g++ level that makes compile and simulate shortest together; measured in docs/decisions.md."""
+    return "-O0" if images <= 20 else "-O1"
 
 
 def cache_folder() -> Path:
@@ -156,7 +163,7 @@ def _read_traces(program: Program, shares: list[Share]) -> dict[str, Codes]:
     table = values.reshape(-1, sum(size for _, size in program.traced))
     found, at = {}, 0
     for name, size in program.traced:
-        if name in types:
+        if name in types and types[name].width <= 53:  # traced as double, which holds no more exactly
             scaled = np.ldexp(table[:, at : at + size], types[name].fraction)
             found[name] = scaled.astype(np.int64).reshape(len(table), *program.network.shapes[name])
         at += size
@@ -197,8 +204,7 @@ def code_type(kind: FixedPoint) -> np.dtype[np.integer]:
 def _compile(compiler: str, flags: tuple[str, ...], project: Path, source: str, folder: Path, log: Path) -> None:
     (folder / "main.cpp").write_text(source, encoding="utf-8")
     include = [f"-I{project}", f"-I{project / 'firmware' / 'ap_types'}", '-DWEIGHTS_DIR="weights"']
-    top = project / "firmware" / (re.findall(r'"firmware/(\w+)\.h"', source)[0] + ".cpp")
-    run_tool([compiler, *flags, *include, folder / "main.cpp", top, "-o", folder / "csim"], cwd=folder, log=log)
+    run_tool([compiler, *flags, *include, folder / "main.cpp", "-o", folder / "csim"], cwd=folder, log=log)
     (folder / "sha256").write_text(_sha(folder / "csim"), encoding="utf-8")
 
 

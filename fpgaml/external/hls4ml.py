@@ -24,13 +24,15 @@ from typing import Any
 import numpy as np
 
 from fpgaml.accumulate import tensor_types
-from fpgaml.design import Design, Strategy, check_design
+from fpgaml.design import Design, IoType, Strategy, check_design
 from fpgaml.errors import ConfigError, ConversionMismatch, UnsupportedLayer
 from fpgaml.external.process import run_tool
-from fpgaml.fixed import Codes, FixedPoint, Floats
+from fpgaml.fixed import Codes, FixedPoint, Floats, grid, smallest
 from fpgaml.network import (
     Activation,
     Add,
+    Affine,
+    AveragePool,
     Concatenate,
     Conv,
     Dense,
@@ -44,6 +46,7 @@ from fpgaml.network import (
     Pad,
     Reshape,
     Shape,
+    Table,
     Weights,
     weights_of,
 )
@@ -83,17 +86,28 @@ def convert(network: Network, design: Design, folder: Path, *, log: Path) -> Non
 
 
 def lower(network: Network, design: Design, folder: Path) -> tuple[dict[str, Any], dict[str, Floats]]:
-    """Return hls4ml's layer list and configuration for `network` as JSON-ready data, and its weights by key."""
+    """Return hls4ml's layer list and configuration for `network` as JSON-ready data, and its weights by key.
+
+    Raises: ConfigError if the io type cannot do a layer; UnsupportedLayer if hls4ml cannot.
+    """
     types, shapes = tensor_types(network), network.shapes
     arrays: dict[str, Floats] = {}
     layers: list[Entry] = []
     config: dict[str, Entry] = {}
     for layer in network:
+        check_io_type(layer, design.io_type, types)
         entry = entry_of(layer, shapes[layer.sources[0]] if layer.sources else (), shapes[layer.name])
         for field, weights in weights_of(layer).items():
-            arrays[f"{layer.name}.{field}"] = _array_for_hls4ml(layer, weights)
-            entry[f"{HLS4ML_WEIGHT[field]}_data"] = {"array": f"{layer.name}.{field}"}
-        layers.append({"name": layer.name, "inputs": list(layer.sources), "outputs": [layer.name], **entry})
+            arrays[f"{layer.name}.{field}"] = _array_for_hls4ml(layer, weights, shapes)
+            name = "depthwise" if isinstance(layer, DepthwiseConv) and field == "kernel" else HLS4ML_WEIGHT[field]
+            entry[f"{name}_data"] = {"array": f"{layer.name}.{field}"}
+        sources = list(layer.sources)
+        if isinstance(layer, Table):  # hls4ml's table takes the bits of its input as they are: cast first
+            index = _new_name(f"{layer.name}_index", network)
+            layers.append({"name": index, "inputs": sources, "outputs": [index], **_cast_entry(shapes[layer.name])})
+            config[index] = {"Precision": {"result": layer.index.cpp}, "Trace": False}
+            sources = [index]
+        layers.append({"name": layer.name, "inputs": sources, "outputs": [layer.name], **entry})
         config[layer.name] = {
             "Precision": {what: kind.cpp for what, kind in expected_types(layer, types).items()},
             "Strategy": design.strategy_of(layer.name),
@@ -129,9 +143,56 @@ def expected_types(layer: Layer, types: dict[str, FixedPoint]) -> dict[str, Fixe
     """Return every type of a layer by hls4ml's name for it: result, accum, and one for each weight array."""
     found = {"result": types[layer.name]}
     found |= {HLS4ML_WEIGHT[field]: weights.type for field, weights in weights_of(layer).items()}
-    if isinstance(layer, (Dense, Conv, DepthwiseConv, MaxPool)):
-        found["accum"] = types[layer.name]
+    match layer:
+        case Dense() | Conv() | DepthwiseConv() | MaxPool():
+            found["accum"] = types[layer.name]
+        case AveragePool():
+            found["accum"] = mean_type(layer, types[layer.sources[0]])
+        case Activation(slope=slope) if slope:
+            found["param"] = slope_type(slope)
     return found
+
+
+def mean_type(layer: AveragePool, x: FixedPoint) -> FixedPoint:
+    """Return a type in which hls4ml's sum is exact and its truncated quotient still rounds as the true mean does.
+
+    A mean of n values on the input's grid that is not on a tie of the output's grid is at least 1/(2n) of the finer
+    grid away from it; truncating it to log2(2n) + 1 bits below that grid cannot move it across or onto the tie.
+    """
+    count = prod(layer.window)
+    fraction = max(x.fraction, layer.type.fraction + 1) + (2 * count).bit_length() + 1
+    low, high = count * x.low << (fraction - x.fraction), count * x.high << (fraction - x.fraction)
+    return smallest(low, high, fraction, signed=True)
+
+
+def slope_type(slope: float) -> FixedPoint:
+    """Return the narrowest signed type that holds a leaky ReLU's slope exactly."""
+    codes, fraction = grid([slope])
+    return smallest(0, int(codes[0]), fraction, signed=True)
+
+
+def check_io_type(layer: Layer, io_type: IoType, types: dict[str, FixedPoint]) -> None:
+    """Raise ConfigError for what hls4ml's streaming C++ asserts or gets wrong."""
+    if not isinstance(layer, (MaxPool, AveragePool)):
+        return
+    padded = any(a or b for a, b in layer.padding)
+    if io_type is IoType.STREAM and (padded or layer.window != layer.strides):
+        raise ConfigError(
+            f"layer {layer.name!r}: pooling with io_stream must have strides equal to its window {layer.window} and no "
+            f"padding, not strides {layer.strides}{' and padding' if padded else ''}; use io_parallel"
+        )
+    if isinstance(layer, MaxPool) and padded and not types[layer.sources[0]].signed:
+        raise ConfigError(
+            f"layer {layer.name!r}: hls4ml pads an unsigned maximum with its largest value; put a Pad before it"
+        )
+
+
+def _new_name(wanted: str, network: Network) -> str:
+    return wanted if wanted not in network.shapes else _new_name(f"{wanted}_x", network)
+
+
+def _cast_entry(shape: Shape) -> Entry:
+    return {"class_name": "Activation", "activation": "linear", "n_in": prod(shape)}
 
 
 @singledispatch
@@ -147,6 +208,9 @@ def _(layer: Input, x: Shape, y: Shape) -> Entry:
 
 @entry_of.register
 def _(layer: Dense, x: Shape, y: Shape) -> Entry:
+    if len(x) > 1:  # over the last axis of a map: a convolution with a window of one
+        ones = (1,) * (len(x) - 1)
+        return {"class_name": f"Conv{len(ones)}D", **_conv_entry(ones, ones, ((0, 0),) * len(ones), x, y)}
     return {"class_name": "Dense", "n_in": x[-1], "n_out": y[-1], **_NO_QUANTIZERS}
 
 
@@ -174,10 +238,27 @@ def _(layer: MaxPool, x: Shape, y: Shape) -> Entry:
 
 
 @entry_of.register
+def _(layer: AveragePool, x: Shape, y: Shape) -> Entry:
+    as_max = MaxPool(layer.name, layer.sources, layer.window, layer.strides, layer.padding)
+    return entry_of(as_max, x, y) | {"class_name": f"AveragePooling{len(layer.window)}D", "count_pad": False}
+
+
+@entry_of.register
 def _(layer: Activation, x: Shape, y: Shape) -> Entry:
     if layer.slope:
-        raise UnsupportedLayer(f"layer {layer.name!r}: a leaky ReLU cannot be converted")
+        return {"class_name": "LeakyReLU", "activation": "leaky_relu", "activ_param": layer.slope, "n_in": prod(x)}
     return {"class_name": "Activation", "activation": str(layer.function), "n_in": prod(x)}
+
+
+@entry_of.register
+def _(layer: Table, x: Shape, y: Shape) -> Entry:
+    return {"class_name": "UnaryLUT", "activation": "unary_lut", "n_in": prod(x)}
+
+
+@entry_of.register
+def _(layer: Affine, x: Shape, y: Shape) -> Entry:
+    n_filt = -1 if len(x) == 1 else x[-1]
+    return {"class_name": "BatchNormalization", "n_in": prod(x), "n_filt": n_filt, "use_gamma": True, "use_beta": True}
 
 
 @entry_of.register(Flatten)
@@ -226,11 +307,18 @@ def _padding(padding: tuple[tuple[int, int], ...]) -> dict[str, int]:
     return {f"pad_{name}": n for names, ends in sides for name, n in zip(names, ends, strict=True)}
 
 
-def _array_for_hls4ml(layer: Layer, weights: Weights) -> Floats:
+def _array_for_hls4ml(layer: Layer, weights: Weights, shapes: dict[str, Shape]) -> Floats:
+    """Return weight values in the axes that hls4ml expects of each layer."""
     values = weights.values
-    if isinstance(layer, DepthwiseConv) and weights is layer.kernel:
-        return values[..., None]  # Keras' axes: window, channels, multiplier
-    return values
+    match layer:
+        case DepthwiseConv() if weights is layer.kernel:
+            return values[..., None]  # Keras' axes: window, channels, multiplier
+        case Dense() if weights is layer.kernel:
+            return values.reshape(*(1,) * (len(shapes[layer.name]) - 1), *values.shape)
+        case Table(index=index) if index.signed:
+            return np.roll(values, len(values) // 2)  # hls4ml looks up by raw bits: negative codes come last
+        case _:
+            return values
 
 
 def _blank_stamp(project: Path) -> None:
@@ -299,17 +387,19 @@ def read_project(network: Network, project: Path) -> dict[str, Written]:
         types = {"result": typedefs[outputs[-1]]}
         types |= {
             what: typedefs[inside[f"{what}_t"]]
-            for what in ("accum", "weight", "bias", "scale")
+            for what in ("accum", "weight", "bias", "scale", "table")
             if f"{what}_t" in inside
         }
-        files = [part.strip() for part in values.split(",") if (firmware / "weights" / f"{part.strip()}.txt").is_file()]
-        kinds = ["scale", "bias"] if files and files[0].startswith("s") else ["weight", "bias"]
-        weights = {
-            kind: _read_codes(firmware / "weights" / f"{file}.txt", types[kind])
-            for kind, file in zip(kinds, files, strict=False)
-        }
+        weights = {}
+        for file in (part.strip() for part in values.split(",")):
+            path, kind = firmware / "weights" / f"{file}.txt", FILE_PREFIX.get(file.rstrip("0123456789"), "")
+            if kind in types and path.is_file():
+                weights[kind] = _read_codes(path, types[kind])
         found[name] = Written(types, weights)
     return found
+
+
+FILE_PREFIX = {"w": "weight", "b": "bias", "s": "scale", "table": "table"}
 
 
 def _typedefs(defines: str) -> dict[str, FixedPoint]:
@@ -351,6 +441,8 @@ def _check_weights(layer: Layer, field: str, weights: Weights, found: Written, d
 def _file_order(layer: Layer, field: str, weights: Weights, design: Design) -> Codes:
     """Return weight codes flat, in the order of hls4ml's weight files: outputs first for the resource strategies."""
     codes = weights.codes
+    if isinstance(layer, Table) and layer.index.signed:
+        return np.roll(codes, len(codes) // 2)
     outputs_first = design.strategy_of(layer.name) in (Strategy.RESOURCE, Strategy.RESOURCE_UNROLLED)
     if field == "kernel" and outputs_first and isinstance(layer, (Dense, Conv, DepthwiseConv)):
         codes = np.moveaxis(codes, -1, 0)

@@ -17,7 +17,17 @@ sys.modules["keras"] = None  # type: ignore[assignment]
 
 import hls4ml  # noqa: E402
 import numpy as np  # noqa: E402
+from hls4ml.model.flow.flow import update_flow  # noqa: E402
 from hls4ml.model.graph import ModelGraph  # noqa: E402
+
+# Passes that would change a network that is exact already: they fold, merge or drop layers by their own types.
+UNWANTED = [
+    "fuse_batch_normalization",
+    "fuse_consecutive_batch_normalization",
+    "merge_linear_activation",
+    "qkeras_factorize_alpha",
+    "extract_ternary_threshold",
+]
 
 
 def main(request_path: str, weights_path: str) -> None:
@@ -29,6 +39,7 @@ def main(request_path: str, weights_path: str) -> None:
         {key: weights[value["array"]] if isinstance(value, dict) else value for key, value in layer.items()}
         for layer in request["layers"]
     ]
+    update_flow("convert", remove_optimizers=UNWANTED)
     config = hls4ml.utils.config.create_config(**request["project"])
     config["HLSConfig"] = request["config"]
     config["TraceOutput"] = True

@@ -41,7 +41,7 @@ def test_shapes_of_a_convolutional_network(cnn):
     assert (conv.kind, conv.n_in, conv.n_out, conv.window) == (Kind.CONV, 72, 16, 9)
     assert (conv.pixels_in, conv.pixels_out, conv.channels, conv.filters, conv.lanes) == (169, 121, 8, 16, 8)
     assert (facts["pool1"].window, facts["pool1"].pixels_in, facts["pool1"].pixels_out) == (4, 676, 169)
-    assert (facts["fc1"].pixels_in, facts["fc1"].lanes) == (1, 400)
+    assert (facts["logits"].pixels_in, facts["logits"].lanes) == (1, 400)
     assert conv.target.tool is Tool.VITIS_HLS
     assert conv.target.budget_ns == pytest.approx(7.3)
     assert conv.target.dataflow

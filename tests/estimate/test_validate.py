@@ -98,3 +98,27 @@ def test_guesses():
     assert expected_distinct(0.0, 10, 5) == 0.0
     assert expected_distinct(30.0, 30, 4) == pytest.approx(30.0)  # one product an input: all differ
     assert expected_distinct(1000.0, 10, 4) == pytest.approx(40.0)  # hundred an input: all four magnitudes
+
+
+def test_a_clock_that_is_none(folder):
+    path = folder / "designs.csv"
+    path.write_text(
+        path.read_text().replace("new:3,someone/new,1,Vivado HLS,zynq,5.0", "new:3,a/b,1,Vivado HLS,zynq,-5")
+    )
+    with pytest.raises(DataError) as caught:
+        read(folder)
+    assert str(caught.value) == f"{path}, line 4: clock_target_ns must be a period above 0 ns, not -5"
+
+
+@pytest.mark.parametrize("odd", ["-1", "nan", "1e300", "?", "0", "3.5", "99999999"])
+def test_odd_cells_never_stop_a_validation(folder, odd):
+    for name in ("designs.csv", "layers.csv"):
+        with (FOLDER / name).open(newline="") as source, (folder / name).open("w", newline="") as target:
+            rows = csv.DictReader(source)
+            keep = {"id", "design", "source", "outer", "kind", "clock_target_ns", "consistent", "nonstock"}
+            out = csv.DictWriter(target, rows.fieldnames)
+            out.writeheader()
+            for number, row in enumerate(rows):
+                if number % (40 if name == "layers.csv" else 5) == 0:
+                    out.writerow({k: v if k in keep else odd for k, v in row.items()})
+    assert as_text(validate(folder, everything=True))
