@@ -269,10 +269,11 @@ COMMANDS = {
     "hls": """open_project set_top add_files open_solution set_part create_clock set_clock_uncertainty config_compile
         config_schedule config_array_partition csim_design csynth_design cosim_design export_design""".split(),
     "vivado": """read_verilog add_files synth_design create_clock get_ports opt_design report_utilization
-        report_timing_summary get_board_parts create_project set_property current_project update_ip_catalog
-        create_bd_design create_bd_cell apply_bd_automation get_ipdefs connect_bd_intf_net connect_bd_net
-        get_bd_intf_pins get_bd_pins get_bd_addr_spaces get_bd_addr_segs assign_bd_address validate_bd_design save_bd_design
-        get_files make_wrapper current_fileset generate_target launch_runs wait_on_run get_runs get_property open_run
+        report_timing_summary get_board_parts create_project set_property current_project
+        update_ip_catalog create_bd_design create_bd_cell apply_bd_automation get_ipdefs
+        connect_bd_intf_net connect_bd_net get_bd_intf_pins get_bd_pins get_bd_addr_spaces
+        get_bd_addr_segs assign_bd_address validate_bd_design save_bd_design get_files make_wrapper
+        current_fileset generate_target launch_runs wait_on_run get_runs get_property open_run
         write_hw_platform""".split(),
 }
 
