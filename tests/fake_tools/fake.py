@@ -5,12 +5,13 @@ file that does not exist, ends the program with code 64. Environment:
 
     FAKE_VERSION   what it says it is            FAKE_FAIL    a command that fails (csynth_design, synth_design, ...)
     FAKE_CSIM=1    csim_design really compiles   FAKE_SLEEP   seconds that C synthesis takes
-    FAKE_REPORTS=0 C synthesis leaves no report
+    FAKE_REPORTS=0 C synthesis leaves no report  FAKE_KILL=1  it is killed, as for want of memory
 """
 
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -168,6 +169,8 @@ class Recorder:
 
     def csynth_design(self):
         time.sleep(float(os.environ.get("FAKE_SLEEP", "0")))
+        if os.environ.get("FAKE_KILL"):
+            os.kill(os.getpid(), signal.SIGKILL)
         self.leave(self.solution)
 
     def leave(self, folder):
