@@ -417,7 +417,7 @@ def prove(workspace: Workspace, network: Network, comparison: Comparison) -> Pro
     for side, values in sides.items():
         if side == "QKeras" and limit is not None:
             continue  # float32 cannot be the reference there; the report says so
-        found = first_difference(golden, values, order, ("emulator", side))
+        found = first_difference(golden, values, order, ("emulator", side), network)
         if found or counts[side]:
             failure = _failure(side, counts[side], total, found, comparison, network.output.name)
             break

@@ -22,7 +22,8 @@ CORE = {
     "driver": set(),  # it is copied to boards as it is
     "archive": {"errors"},
     "boards": {"errors"},
-    "comparison": {"errors", "fixed", "network", "accumulate"},
+    "cause": {"errors", "fixed", "network", "accumulate", "emulate"},
+    "comparison": {"errors", "fixed", "network", "accumulate", "cause"},
     "dataset": {"errors", "fixed", "runcard", "table"},
     "diagnosis": {"errors", "history"},
     "history": {"errors"},
