@@ -43,11 +43,11 @@ def export(project: Path, name: str, target: Path, also: Mapping[str, Path] | No
 
 
 def sources(project: Path) -> list[Path]:
-    """Return every file of a project but what tools left behind: ``*_prj``, ``*_hls``, builds, logs, journals."""
+    """Return every file of a project but what tools left behind: HLS and Vivado projects, builds, logs, journals."""
     found = []
     for path in project.rglob("*"):
         folders = path.relative_to(project).parts[:-1]
-        left = any(part in LEFT_BEHIND or part.endswith(("_prj", "_hls")) for part in folders)
+        left = any(part in LEFT_BEHIND or part.endswith(("_prj", "_hls", "_board")) for part in folders)
         if path.is_file() and not left and path.suffix not in (".log", ".jou", ".str"):
             found.append(path)
     return found

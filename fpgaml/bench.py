@@ -5,7 +5,7 @@ test(run)                               test bench, header weights and wrapper, 
 synthesize(run, [Step.CSYNTH])          vendor tools, in <run>/synth
 import_files(run, files)                reports from elsewhere, into <run>/reports
 beside(run, reports)                    what was estimated, and what each report measured
-export_run(run, target)                 one zip;  pack(run, "kv260")    a board package, in <run>/hls/board
+export_run(run, target)                 one zip;  pack(run, "kv260")    a board package, in <run>/board
 """
 
 from __future__ import annotations
@@ -145,8 +145,9 @@ def beside(run: Run, found: Iterable[Report]) -> list[Row]:
 
 
 def export_run(run: Run, target: Path) -> list[str]:
-    """Write the project, the card and the network into one zip; return the names in it."""
+    """Write the project, the card, the network and board packages into one zip; return the names in it."""
     also = {name: run.folder / name for name in ("card.toml", "network.npz")}
+    also |= {path.relative_to(run.folder).as_posix(): path for path in archive.sources(run.folder / "board")}
     return archive.export(run.project, run.network.name, target, also)
 
 
@@ -159,7 +160,7 @@ def pack(
     """
     name = board_name or run.card.design.board
     place = find_board(name)
-    folder = run.project / "board" / place.name
+    folder = run.folder / "board" / place.name
     width = data_width or wrapper_width(run.project, run.network)
     pixels = range(256) if run.network.input.type == PIXEL and features is None else ()
     found = estimate.estimate(run.network, run.design, place.part).synthesis

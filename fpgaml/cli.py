@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fpgaml import bench_commands, cli_learn
+from fpgaml import cli_bench, cli_learn
 from fpgaml.errors import BitMismatch, ConversionMismatch, FpgamlError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 cli_learn.add_to(app)
+cli_bench.add_to(app)
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -331,6 +332,3 @@ def _print_json(record: object) -> None:
     import json
 
     sys.stdout.write(json.dumps(record, indent=1) + "\n")
-
-
-bench_commands.add_to(app)

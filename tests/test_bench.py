@@ -11,6 +11,7 @@ from fpgaml.errors import ConfigError
 from fpgaml.external.hls4ml import convert
 from fpgaml.network import save
 from fpgaml.runcard import card_of, to_toml
+from fpgaml.workspace import digest_of
 from tests.external.conftest import tiny as tiny_network
 from tests.external.conftest import tiny_codes as some_codes
 
@@ -99,6 +100,18 @@ def test_synth_command_without_a_tool(run, monkeypatch, tmp_path, capsys):
 
 def test_board_command(run, monkeypatch, capsys):
     assert command(monkeypatch, "board", run.folder) == 0
-    assert (run.project / "board" / "pynq-z2" / "pynq" / "driver.py").is_file()
+    assert (run.folder / "board" / "pynq-z2" / "pynq" / "driver.py").is_file()
+    assert "tiny/board/pynq-z2/pynq/driver.py" in bench.export_run(run, run.folder / "tiny.zip")
     assert command(monkeypatch, "board", run.folder, "--board", "kv260") == 2
     assert "the design is for part xc7z020clg400-1, but board 'kv260' has xck26" in capsys.readouterr().err
+
+
+def test_what_tools_leave_behind_does_not_undo_a_step(run):
+    before = digest_of(run.project)
+    for place in ("tiny_prj/solution1", "build"):
+        (run.project / place).mkdir(parents=True)
+        (run.project / place / "left.txt").write_text("left behind", encoding="utf-8")
+    (run.project / "vitis_hls.log").write_text("left behind", encoding="utf-8")
+    assert digest_of(run.project) == before
+    (run.project / "project.tcl").write_text("changed", encoding="utf-8")
+    assert digest_of(run.project) != before

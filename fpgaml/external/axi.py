@@ -132,6 +132,7 @@ def _wrapper_text(network: Network, design: Design, project: Path, x: Port, y: P
         "data_width": str(x.data_width),
         "side": "0" if vitis else "1",  # Vivado HLS has no side channel of 0 bits
         "side_channels": "" if vitis else side,
+        "data_pack": "" if vitis else "#pragma HLS DATA_PACK variable=pack\n",  # as hls4ml's layers: one wide FIFO
         "axis": "mode=axis register_mode=both" if vitis else "axis register both",
         "keep_last": hex((1 << kept) - 1),
         "in_element": element.format("input_t"),

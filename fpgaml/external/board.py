@@ -2,7 +2,7 @@
 
     write_board(network, design, board, folder, codes, data_width=32)
 
-`folder` is ``<project>/board/<board>``. The driver is driver.py as it is, with a ``network.json`` that says the wire
+`folder` is ``<run>/board/<board>``. The driver is driver.py as it is, with a ``network.json`` that says the wire
 format, and golden vectors for its self-check. The C program carries some of the same vectors.
 """
 

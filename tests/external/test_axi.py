@@ -39,6 +39,9 @@ def test_flavours_differ_where_the_tools_do(converted, tiny):
     assert "#pragma HLS INTERFACE axis register both port=s_axis" in sources[Backend.VIVADO][0]
     assert "typedef ap_axiu<DATA_WIDTH, 1, 1, 1> beat_t;" in sources[Backend.VIVADO][1]
     assert "beat.user = 0;" in sources[Backend.VIVADO][0]
+    assert "beat.user" not in sources[Backend.VITIS][0]
+    assert sources[Backend.VIVADO][0].count("#pragma HLS DATA_PACK variable=pack") == 2
+    assert "DATA_PACK" not in sources[Backend.VITIS][0]
 
 
 def test_one_byte_beats_and_unsigned_logits(tmp_path):

@@ -64,10 +64,10 @@ def gpp(project, *args):
 def run_tcl(folder, script, monkeypatch, **environment):
     """Run a script of a package in the fake Vivado; return exit code and what it printed."""
     pytest.importorskip("tkinter", reason="needs tkinter, whose Tcl interpreter runs the scripts in place of Vivado's")
-    ip = folder.parent / "ip"
-    ip.mkdir(exist_ok=True)
+    ip = folder.parents[1] / "synth" / "tiny_axi_prj" / "solution1" / "impl" / "ip"  # where `fpgaml synth` leaves it
+    known = {"FAKE_PYTHON": sys.executable, **environment}
+    ip.mkdir(parents=True, exist_ok=True)
     (ip / "component.xml").write_text("<ip/>", encoding="utf-8")
-    known = {"FAKE_PYTHON": sys.executable, "FPGAML_IP": str(ip), **environment}
     args = [FAKES / "vivado", "-mode", "batch", "-source", folder / script]
     found = subprocess.run(args, cwd=folder, env={**os.environ, **known}, capture_output=True, text=True)
     return found.returncode, found.stdout
@@ -113,7 +113,7 @@ def test_scripts_stop_with_a_reason(package, monkeypatch):
     code, log = run_tcl(folder, "block_design.tcl", monkeypatch, FAKE_BOARD="")
     assert (code, "ERROR: Vivado has no board files *:pynq-z2:part0:*: install them" in log) == (1, True)
     code, log = run_tcl(folder, "block_design.tcl", monkeypatch, FPGAML_IP=str(folder))
-    assert (code, "ERROR: there is no exported IP in " in log) == (1, True)
+    assert (code, "ERROR: there is no exported IP: run HLS with FPGAML_TOP=axi" in log) == (1, True)
 
 
 # ---- the driver and the C program, with the wrapper's C++ as the FPGA ----

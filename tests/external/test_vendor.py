@@ -160,6 +160,12 @@ def test_failure_timeout_and_missing_report(fakes, projects, tmp_path, monkeypat
         synth("tiny", design(), project, tmp_path, [Step.CSYNTH])
 
 
+def test_a_killed_tool(fakes, projects, tmp_path, monkeypatch):
+    monkeypatch.setenv("FAKE_KILL", "1")
+    with pytest.raises(ToolFailed, match=r"vitis_hls -f failed with exit code -9; log: .*hls\.log"):
+        synth("tiny", design(), projects[Backend.VITIS], tmp_path, [Step.CSYNTH])
+
+
 def test_interrupt_stops_the_tool_and_its_children(fakes, projects, tmp_path, monkeypatch):
     monkeypatch.setenv("FAKE_SLEEP", "60")
     code = (

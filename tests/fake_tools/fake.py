@@ -5,12 +5,13 @@ file that does not exist, ends the program with code 64. Environment:
 
     FAKE_VERSION   what it says it is            FAKE_FAIL    a command that fails (csynth_design, synth_design, ...)
     FAKE_CSIM=1    csim_design really compiles   FAKE_SLEEP   seconds that C synthesis takes
-    FAKE_REPORTS=0 C synthesis leaves no report
+    FAKE_REPORTS=0 C synthesis leaves no report  FAKE_KILL=1  it is killed, as for want of memory
 """
 
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -168,6 +169,8 @@ class Recorder:
 
     def csynth_design(self):
         time.sleep(float(os.environ.get("FAKE_SLEEP", "0")))
+        if os.environ.get("FAKE_KILL"):
+            os.kill(os.getpid(), signal.SIGKILL)
         self.leave(self.solution)
 
     def leave(self, folder):
@@ -269,10 +272,11 @@ COMMANDS = {
     "hls": """open_project set_top add_files open_solution set_part create_clock set_clock_uncertainty config_compile
         config_schedule config_array_partition csim_design csynth_design cosim_design export_design""".split(),
     "vivado": """read_verilog add_files synth_design create_clock get_ports opt_design report_utilization
-        report_timing_summary get_board_parts create_project set_property current_project update_ip_catalog
-        create_bd_design create_bd_cell apply_bd_automation get_ipdefs connect_bd_intf_net connect_bd_net
-        get_bd_intf_pins get_bd_pins get_bd_addr_spaces get_bd_addr_segs assign_bd_address validate_bd_design save_bd_design get_files
-        make_wrapper current_fileset generate_target launch_runs wait_on_run get_runs get_property open_run
+        report_timing_summary get_board_parts create_project set_property current_project
+        update_ip_catalog create_bd_design create_bd_cell apply_bd_automation get_ipdefs
+        connect_bd_intf_net connect_bd_net get_bd_intf_pins get_bd_pins get_bd_addr_spaces
+        get_bd_addr_segs assign_bd_address validate_bd_design save_bd_design get_files make_wrapper
+        current_fileset generate_target launch_runs wait_on_run get_runs get_property open_run
         write_hw_platform""".split(),
 }
 
