@@ -71,8 +71,8 @@ class Interval:
 
     @property
     def bits(self) -> int:
-        """Bits of the narrowest signed type that holds it."""
-        return smallest(self.low, self.high, 0, signed=True).width
+        """Bits of the narrowest signed type that holds it; may be more than any type can have."""
+        return max(2, 1 + max((~code if code < 0 else code).bit_length() for code in (self.low, self.high)))
 
 
 def intervals(network: Network) -> dict[str, Interval]:

@@ -12,10 +12,8 @@ Everything is checked once, here; what leaves this module is complete, finite an
 
 from __future__ import annotations
 
-import csv
 import gzip
 import hashlib
-import math
 import zipfile
 import zlib
 from dataclasses import dataclass, replace
@@ -27,9 +25,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpgaml.errors import ConfigError, DataError, nearest
-from fpgaml.fixed import FixedPoint, Floats, grid, smallest
+from fpgaml.errors import ConfigError, DataError
+from fpgaml.fixed import FixedPoint, grid, smallest
 from fpgaml.runcard import Data, Normalize
+from fpgaml.table import Preprocessing, read_csv
 
 Array = NDArray[Any]
 
@@ -46,57 +45,6 @@ IDX_FILES = {
     "x_test": ("t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte"),
     "y_test": ("t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte"),
 }
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How the features of a table became codes, so that a board can be fed in the same way.
-
-    Of each feature: ``code = clip(rint((x - offset) * scale), 0, 2**bits - 1)``. By sample, offset and scale are the
-    sample's own least value and ``(2**bits - 1) / range``. Not normalized, the codes are ``x * scale``, exact.
-    """
-
-    normalize: Normalize
-    bits: int
-    features: tuple[str, ...]
-    offset: tuple[float, ...] = ()
-    scale: tuple[float, ...] = ()
-
-    def codes(self, values: Array) -> NDArray[np.int32]:
-        """Return the codes of real `values` (samples, features). Raises: DataError if values are not on the grid."""
-        array = np.asarray(values, np.float64)
-        match self.normalize:
-            case Normalize.NONE:
-                scaled = array * self.scale[0]
-                if (scaled != np.rint(scaled)).any():
-                    raise DataError(f"values must be multiples of {1 / self.scale[0]:g}, the grid of the training set")
-                return np.asarray(scaled, np.int32)
-            case Normalize.FEATURE:
-                scaled = (array - np.array(self.offset)) * np.array(self.scale)
-            case Normalize.SAMPLE:
-                low = array.min(axis=1, keepdims=True)
-                scaled = (array - low) * _inverse(array.max(axis=1, keepdims=True) - low, self.bits)
-        return np.asarray(np.clip(np.rint(scaled), 0, (1 << self.bits) - 1), np.int32)
-
-    @classmethod
-    def fit(cls, normalize: Normalize, bits: int, features: tuple[str, ...], values: Array) -> Preprocessing:
-        """Return the preprocessing that brings training `values` (samples, features) to a grid of `bits` bits."""
-        match normalize:
-            case Normalize.NONE:
-                _, fraction = grid(values)
-                return cls(normalize, bits, features, scale=(2.0**fraction,))
-            case Normalize.FEATURE:
-                low = values.min(axis=0)
-                scale = _inverse(values.max(axis=0) - low, bits)
-                return cls(normalize, bits, features, tuple(map(float, low)), tuple(map(float, scale)))
-            case Normalize.SAMPLE:
-                return cls(normalize, bits, features)
-
-
-def _inverse(span: Array, bits: int) -> Array:
-    """Return codes a unit for features of range `span`; 0 for one that never changes."""
-    most = (1 << bits) - 1
-    return np.divide(most, span, out=np.zeros_like(span, np.float64), where=span > 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +149,8 @@ def images(arrays: dict[str, Array], where: str) -> Dataset:
         raise DataError(f"{where}: test images must have the shape {shapes[0]} of the training images, not {shapes[1]}")
     classes = _count_classes(checked["y_train"], checked["y_test"], where)
     names = tuple(map(str, range(classes)))
-    return Dataset(*(checked[key] for key in KEYS), input_type=PIXEL, names=names)
+    x_train, y_train, x_test, y_test = (checked[key] for key in KEYS)
+    return Dataset(x_train, y_train, x_test, y_test, input_type=PIXEL, names=names)
 
 
 def _labels(y: Array, count: int, what: str) -> Array:
@@ -237,7 +186,7 @@ def table(path: Path, data: Data) -> Dataset:
 
     Raises: DataError naming row and column of what is no number; ConfigError if there is no such label column.
     """
-    features, values, labels = _read_csv(path, data.label)
+    features, values, labels = read_csv(path, data.label)
     classes = _count_classes(labels, labels, str(path))
     rng = np.random.default_rng(data.seed)
     test = np.zeros(len(labels), bool)
@@ -268,47 +217,6 @@ def table(path: Path, data: Data) -> Dataset:
         names=tuple(map(str, range(classes))),
         preprocessing=steps,
     )
-
-
-def _read_csv(path: Path, label: str) -> tuple[tuple[str, ...], Floats, NDArray[np.int64]]:
-    """Return the feature names, values (samples, features) and labels of a CSV file."""
-    if not path.is_file():
-        raise DataError(f"data file {path} does not exist")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is not a readable CSV file: {error}") from error
-    if len(rows) < 2:
-        raise DataError(f"{path} must have a row of column names and rows of numbers; it has {len(rows)} row(s)")
-    names = [name.strip() for name in rows[0]]
-    if label not in names:
-        raise ConfigError(f"data.label: {path} has no column {label!r}{nearest(label, names)}")
-    at = names.index(label)
-    if len(names) < 2:
-        raise DataError(f"{path} must have at least one column beside {label!r}")
-    values = np.empty((len(rows) - 1, len(names) - 1))
-    labels = np.empty(len(rows) - 1, np.int64)
-    for number, row in enumerate(rows[1:]):
-        where = f"{path}, row {number + 2}"
-        if len(row) != len(names):
-            raise DataError(f"{where} must have {len(names)} columns, not {len(row)}")
-        numbers = [_number(text, f"{where}, column {name!r}") for name, text in zip(names, row, strict=True)]
-        if numbers[at] != int(numbers[at]):
-            raise DataError(f"{where}, column {label!r} must be a whole number, not {row[at]!r}")
-        labels[number] = int(numbers.pop(at))
-        values[number] = numbers
-    return tuple(name for name in names if name != label), values, labels
-
-
-def _number(text: str, where: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise DataError(f"{where} must be a number, not {text!r}") from None
-    if not math.isfinite(number):
-        raise DataError(f"{where} must be a finite number, not {text!r}")
-    return number
 
 
 def _read_npz(path: Path) -> dict[str, Array]:

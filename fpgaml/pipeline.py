@@ -1,6 +1,6 @@
 """The main job: STEPS, and run(), which does those whose inputs changed.
 
-    train -> quantize -> profile -> convert -> csim -> compare -> report
+    train -> quantize -> profile -> convert -> csim -> estimate -> compare -> report
 
 A step is a function on a `Workspace` with the files it needs and makes. The golden vector travels: test images and
 the emulator's codes for every layer, made once by `quantize`, are what Keras and the C++ are held against in `compare`.
@@ -20,17 +20,20 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from fpgaml import emulate, verbs
+from fpgaml import bench, emulate, verbs
 from fpgaml.accumulate import tensor_types
 from fpgaml.comparison import Comparison, Difference, Execution, first_difference, float32_limit
 from fpgaml.dataset import Dataset
 from fpgaml.design import check_design
-from fpgaml.errors import BitMismatch, ConfigError, nearest
+from fpgaml.errors import BitMismatch, ConfigError, UnsupportedLayer, nearest
 from fpgaml.external import csim
 from fpgaml.fixed import Floats
+from fpgaml.histogram import Statistics
 from fpgaml.history import Epoch, History
 from fpgaml.network import Network, load, save
+from fpgaml.precision import at_equal_bits, open_float
 from fpgaml.profile import plain, profile
+from fpgaml.recommend import Criterion, recommend
 from fpgaml.report import results
 from fpgaml.runcard import RunCard
 from fpgaml.skeleton import skeleton
@@ -177,7 +180,7 @@ def _data_digest(card: RunCard) -> str:
 
 def _train(workspace: Workspace, listener: Listener) -> str:
     card, data = workspace.card, verbs.load_data(workspace.card)
-    with _keras_noise(workspace.log("train")):
+    with keras_noise(workspace.log("train")):
         from fpgaml.learn import store
 
         model, history = verbs.train(card, data, progress=_epochs(listener))
@@ -188,11 +191,13 @@ def _train(workspace: Workspace, listener: Listener) -> str:
 
 def _quantize(workspace: Workspace, listener: Listener) -> str:
     card, data = workspace.card, verbs.load_data(workspace.card)
-    with _keras_noise(workspace.log("quantize")):
+    with keras_noise(workspace.log("quantize")):
         from fpgaml.learn import store
 
         float_model = store.load(workspace / "float.keras")
-        model, history = verbs.quantize(card, float_model, data, progress=_epochs(listener))
+        found = verbs.compress(card, float_model, data, progress=lambda stage, epoch: _epochs(listener, stage)(epoch))
+        model, history = found.model, found.stages[-1].history
+        stages = [{key: value for key, value in vars(stage).items() if key != "history"} for stage in found.stages]
         reading = verbs.read_model(model, card.name, data.input_type)
         logits = verbs.keras_logits(model, data, data.x_test)
         golden = data.x_test[: card.output.golden_images]
@@ -204,6 +209,7 @@ def _quantize(workspace: Workspace, listener: Listener) -> str:
     _write_npz(workspace, "golden.npz", codes)
     _write_npz(workspace, "keras_golden.npz", keras_golden)
     record = {"keras_names": reading.keras_names, "notes": reading.notes}
+    workspace.write("stages.json", lambda path: path.write_text(json.dumps(stages, indent=1), encoding="utf-8"))
     workspace.write("reading.json", lambda path: path.write_text(json.dumps(record, indent=1), encoding="utf-8"))
     return f"quantized accuracy {_accuracy(logits, data):.2%}, {_epoch_summary(history)}"
 
@@ -211,15 +217,49 @@ def _quantize(workspace: Workspace, listener: Listener) -> str:
 def _profile(workspace: Workspace, listener: Listener) -> str:
     data, network = verbs.load_data(workspace.card), load(workspace / "network.npz")
     found = profile(network, data.x_test, data.y_test)
-    text = json.dumps(plain(found), indent=1)
+    types = recommend(network, data.x_test, Criterion.OBSERVED, data.y_test)
+    with keras_noise(workspace.log("profile")):
+        floats, after_training = _float_profile(workspace, data)
+    record = {
+        "profile": found,
+        "floats": floats,
+        "after_training": after_training,
+        "recommendation": {
+            name: getattr(types, name)
+            for name in (
+                "criterion", "choices", "images", "promised", "changed_outputs", "correct_before", "correct_after",
+                "weight_bits", "activation_bits",
+            )
+        },
+    }  # fmt: skip
+    text = json.dumps(plain(record), indent=1)
     workspace.write("profile.json", lambda path: path.write_text(text, encoding="utf-8"))
-    return f"ranges and used bits of {len(found.tensors)} tensors over {len(data.x_test):,} images"
+    overflowing = sum(1 for t in found.tensors if t.cast and t.cast.overflowed)
+    return (
+        f"{len(found.tensors)} tensors over {len(data.x_test):,} images, {overflowing} saturate or wrap somewhere; "
+        f"types that never do: {types.activation_bits[1] - types.activation_bits[0]:+,} activation bits an image"
+    )
+
+
+def _float_profile(workspace: Workspace, data: Dataset) -> tuple[dict[str, Statistics], dict[str, Any]]:
+    """Return the float model's tensors and what it keeps of its accuracy when only rounded, at the card's bits."""
+    try:
+        subject = open_float(workspace / "float.keras", data)
+    except UnsupportedLayer as error:
+        return {}, {"note": str(error)}
+    own = workspace.card.quantization
+    if own.layers or own.weight_bits != own.activation_bits:
+        return subject.float_statistics(), {"note": "the layers have different numbers of bits"}
+    correct = at_equal_bits(subject, own.weight_bits)
+    return subject.float_statistics(), {"bits": own.weight_bits, "correct": correct, "images": len(data.x_test)}
 
 
 def _convert(workspace: Workspace, listener: Listener) -> str:
     network, design = load(workspace / "network.npz"), workspace.card.design.resolve()
     check_design(network, design)
     verbs.convert(network, design, workspace / "hls", log=workspace.log("convert"))
+    with np.load(workspace / "golden.npz") as file:
+        bench.complete(network, design, workspace / "hls", file[network.input.name])
     return f"{design.backend} {design.io_type} project for {design.part}, types and weights read back equal"
 
 
@@ -227,7 +267,7 @@ def _csim(workspace: Workspace, listener: Listener) -> str:
     data, network = verbs.load_data(workspace.card), load(workspace / "network.npz")
     listener.progress(0, len(data.x_test), "compiling with g++")
     start = time.perf_counter()
-    program = csim.build(network, workspace / "hls", log=workspace.log("g++"))
+    program = csim.build(network, workspace / "hls", log=workspace.log("g++"), images=len(data.x_test))
     compiled = time.perf_counter()
     total = len(data.x_test)
     logits, _ = csim.simulate(program, data.x_test, progress=lambda n: listener.progress(n, total, "images"))
@@ -237,6 +277,21 @@ def _csim(workspace: Workspace, listener: Listener) -> str:
     _write_npz(workspace, "csim.npz", {"logits": logits, **{f"layer.{name}": codes for name, codes in layers.items()}})
     rate = total / (simulated - compiled)
     return f"{total:,} images, compiled in {compiled - start:.1f} s, {rate:,.0f} images/s"
+
+
+def _estimate(workspace: Workspace, listener: Listener) -> str:
+    from fpgaml.report.estimates import estimate_record
+
+    network, design = load(workspace / "network.npz"), workspace.card.design.resolve()
+    record = estimate_record(network, design, workspace / "hls")
+    text = json.dumps(record, indent=1)
+    workspace.write("estimate.json", lambda path: path.write_text(text, encoding="utf-8"))
+    fit = record["fit"]["after logic synthesis"]
+    micro = record["latency_us"]
+    return (
+        f"latency ~{micro['median']:,.3g} µs ({micro['low']:,.3g} to {micro['high']:,.3g}), {record['part']}: "
+        f"{fit['verdict']} with {fit['probability']:.0%}, {fit['limiting']} limits"
+    )
 
 
 def _compare(workspace: Workspace, listener: Listener) -> str:
@@ -271,14 +326,22 @@ STEPS = (
         ("float.keras",),
         (
             "quantized.keras", "quantized_history.json", "quantized_logits.npy", "network.npz", "reading.json",
-            "golden.npz", "keras_golden.npz",
+            "golden.npz", "keras_golden.npz", "stages.json",
         ),
-        ("data", "training", "quantization", "output"),
+        ("data", "training", "compress", "compression", "quantization", "output"),
         STACK,
     ),
-    Step("profile", _profile, ("network.npz",), ("profile.json",), ("data",), ("numpy",)),
-    Step("convert", _convert, ("network.npz",), ("hls",), ("design",), ("hls4ml",)),
+    Step(
+        "profile",
+        _profile,
+        ("network.npz", "float.keras"),
+        ("profile.json",),
+        ("data", "quantization"),
+        ("numpy", "tensorflow", "keras"),
+    ),
+    Step("convert", _convert, ("network.npz", "golden.npz"), ("hls",), ("design",), ("hls4ml",)),
     Step("csim", _csim, ("network.npz", "golden.npz", "hls"), ("csim.npz",), ("data",)),
+    Step("estimate", _estimate, ("network.npz", "hls"), ("estimate.json",), ("design",)),
     Step(
         "compare",
         _compare,
@@ -289,9 +352,12 @@ STEPS = (
     Step(
         "report",
         _report,
-        ("comparison.json", "profile.json", "network.npz", "csim.npz", "float_history.json", "quantized_history.json"),
+        (
+            "comparison.json", "profile.json", "estimate.json", "network.npz", "csim.npz", "float_history.json",
+            "quantized_history.json", "stages.json", "float_logits.npy", "quantized_logits.npy",
+        ),
         ("report.md", "report.json", "figures"),
-        ("data", "model", "training", "quantization", "design", "output"),
+        ("data", "model", "training", "compress", "compression", "quantization", "design", "output"),
         ("matplotlib",),
     ),
 )  # fmt: skip
@@ -393,10 +459,10 @@ def _accuracy(logits: Floats, data: Dataset) -> float:
     return float((Execution("", logits).classes == data.y_test).mean())
 
 
-def _epochs(listener: Listener) -> Callable[[Epoch], None]:
+def _epochs(listener: Listener, stage: str = "") -> Callable[[Epoch], None]:
     def tell(epoch: Epoch) -> None:
         shown = epoch.accuracy if epoch.val_accuracy is None else epoch.val_accuracy
-        listener.progress(epoch.number, epoch.of, f"epochs, accuracy {shown:.2%}")
+        listener.progress(epoch.number, epoch.of, f"epochs{f' of {stage}' if stage else ''}, accuracy {shown:.2%}")
 
     return tell
 
@@ -406,7 +472,7 @@ def _epoch_summary(history: History) -> str:
 
 
 @contextlib.contextmanager
-def _keras_noise(log: Path) -> Iterator[None]:
+def keras_noise(log: Path) -> Iterator[None]:
     """Send what TensorFlow's C++ code prints to file descriptor 2, and Python warnings, into the log."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     saved = os.dup(2)

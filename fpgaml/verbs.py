@@ -28,6 +28,7 @@ from fpgaml.network import Network
 from fpgaml.runcard import RunCard
 
 if TYPE_CHECKING:
+    from fpgaml.learn.compression import Compressed, StageProgress
     from fpgaml.learn.read import Reading
 
 KerasModel = Any
@@ -60,12 +61,19 @@ def train(card: RunCard, data: Dataset, *, progress: Progress | None = None) -> 
 def quantize(
     card: RunCard, model: KerasModel, data: Dataset, *, progress: Progress | None = None
 ) -> tuple[KerasModel, History]:
-    """Return the QKeras twin of a float `model`, trained on with quantized weights and activations."""
-    from fpgaml.learn import quantization, training
+    """Return the quantized model that the card's `compress` stages make of a float one, and its last training."""
+    found = compress(card, model, data, progress=None if progress is None else lambda _, epoch: progress(epoch))
+    return found.model, found.stages[-1].history
 
-    images = data.values(data.x_train[: quantization.CALIBRATION_IMAGES])
-    twin = quantization.twin(model, card.quantization, images)
-    return twin, training.train(twin, data, card.retraining(), progress=progress)
+
+def compress(card: RunCard, model: KerasModel, data: Dataset, *, progress: StageProgress | None = None) -> Compressed:
+    """Take a float `model` through the card's `compress` stages; each one's accuracy and cost are in the result.
+
+    `progress` gets the stage's name and each epoch. Raises: ConfigError, UnsupportedLayer.
+    """
+    from fpgaml.learn import compression
+
+    return compression.compress(card, model, data, progress=progress)
 
 
 def read_model(model: KerasModel, name: str, input_type: FixedPoint) -> Reading:

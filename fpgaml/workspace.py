@@ -5,9 +5,11 @@
       float.keras          the float model          float_history.json     float_logits.npy
       quantized.keras      its QKeras twin          quantized_history.json quantized_logits.npy
       network.npz          the Network              reading.json           where its layers come from
+      stages.json          accuracy and cost of the network after each stage of compression
       golden.npz           test images and every layer's codes, by the emulator; keras_golden.npz by Keras
       profile.json         ranges and used bits of every tensor
       hls/                 the HLS project          csim.npz               what its C++ computed
+      estimate.json        latency and resources before synthesis
       comparison.json      logs/                    report.md report.json figures/
       run.json             which step made what, from what, when
 

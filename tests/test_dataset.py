@@ -200,7 +200,7 @@ def test_tables_as_they_are(tmp_path):
     with pytest.raises(DataError, match=r"^values must be multiples of 0.25, the grid of the training set$"):
         found.preprocessing.codes([[0.1, 0]])
     write_csv(tmp_path / "fine.csv", [("x", "label"), *((n / 3, n % 2) for n in range(10))])
-    with pytest.raises(DataError, match="values need .* bits to be exact, more than"):
+    with pytest.raises(DataError, match=r"values need .* bits to be exact, more than"):
         load("fine.csv", tmp_path, Data(normalize=Normalize.NONE))
 
 

@@ -118,6 +118,7 @@ def test_a_changed_design_redoes_only_what_depends_on_it(copy):
     assert steps_done(changed, base) == [
         "convert",
         "csim",
+        "estimate",
         "report",
     ]  # csim gives the same bits: nothing to compare anew
 

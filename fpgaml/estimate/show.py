@@ -16,8 +16,6 @@ from fpgaml.estimate.model import model
 from fpgaml.estimate.proposals import Proposal
 from fpgaml.measurement import ESTIMATED, RESOURCES, Interval, Measurement, Metric
 
-BAR = 20  # characters of a full bar
-
 
 def error_statement() -> str:
     """Return one sentence on the cross-validated errors of the estimates."""
@@ -32,60 +30,51 @@ def error_statement() -> str:
     )
 
 
-def boards_table(boards: Iterable[Board]) -> Table:
-    """Return a table of boards and what their parts hold."""
-    table = Table("board", "part", "family", title="Boards")
-    for name in ("LUT", "FF", "DSP", "BRAM18", "URAM", "clock"):
+def boards_table(boards: Iterable[Board], *, sources: bool = False) -> Table:
+    """Return a table of boards and what their parts hold; with `sources` where each figure is from."""
+    table = _table("board")
+    table.add_column("part")
+    for name in ("LUT", "FF", "DSP", "BRAM18", "URAM", "ns"):
         table.add_column(name, justify="right")
-    table.add_column("source")
+    if sources:
+        table.add_column("source")
     for board in boards:
         part = board.part
         counts = (part.lut, part.ff, part.dsp, part.bram18, part.uram)
-        table.add_row(
-            board.name,
-            board.part_number,
-            part.family,
-            *(f"{count:,}" for count in counts),
-            f"{board.clock_ns:g} ns",
-            f"{board.source}; {part.source}",
-        )
+        cells = [board.name, board.part_number, *(_compact(count) for count in counts), f"{board.clock_ns:g}"]
+        table.add_row(*cells, *([f"{board.source}; {part.source}"] if sources else []))
     return table
 
 
 def estimate_table(found: Estimate) -> Table:
-    """Return a table with a row for each layer and one for the design (csynth), and the design after synthesis."""
-    title = f"{found.network}: estimate for {found.part.device}, {found.design.tool}, {found.design.clock_ns:g} ns"
-    table = Table("layer", "kind", title=title)
-    table.add_column("reuse", justify="right")
-    for metric in ESTIMATED:
-        table.add_column(str(metric), justify="right")
+    """Return medians of each layer for csynth: reuse factor, cycles, resources."""
+    design = found.design
+    title = f"{found.network}: {found.part.device}, {design.tool}, {design.io_type}, {design.clock_ns:g} ns"
+    table = _table("layer", title=title)
+    for name in ("reuse", *(SHORT[metric] for metric in ESTIMATED)):
+        table.add_column(name, justify="right")
     for layer in found.layers:
-        cells = (_number(layer.values[metric].value) for metric in ESTIMATED)
-        table.add_row(layer.name, str(layer.kind), str(layer.reuse_factor), *cells)
-    table.add_section()
-    table.add_row(f"design, {Stage.CSYNTH}", "", "", *(_range(found.csynth, metric) for metric in ESTIMATED))
-    table.add_row(f"design, {Stage.SYNTHESIS}", "", "", *(_range(found.synthesis, metric) for metric in ESTIMATED))
-    table.caption = _caption(found)
+        cells = (_compact(layer.values[metric].value.median) for metric in ESTIMATED)
+        table.add_row(layer.name, str(layer.reuse_factor), *cells)
     return table
 
 
-def utilisation_table(found: Estimate, stages: Sequence[Stage] = tuple(Stage)) -> Table:
-    """Return a table of what the design takes of its part, by stage, with the verdict of each."""
-    table = Table("stage", "resource", title=f"{found.network} on {found.part.device}")
-    for name in ("used", "available", "share"):
-        table.add_column(name, justify="right")
-    table.add_column("")
-    table.add_column("fits with", justify="right")
-    for stage in stages:
-        used = utilisation(found, stage)
-        for use in used.uses:
-            share = use.share
-            percent = f"{100 * share.median:.0f} % ({100 * share.low:.0f} to {100 * share.high:.0f})"
-            table.add_row(
-                str(stage), str(use.metric), str(use.used), f"{use.available:,}", percent, bar(share.median),
-                f"{100 * use.probability:.0f} %",
-            )  # fmt: skip
-        table.add_row("", verdict_text(used), end_section=True)
+def design_table(found: Estimate) -> Table:
+    """Return the whole design: each metric by csynth and after logic synthesis, with ranges, against the part."""
+    table = _table("design", caption=_caption(found))
+    for stage in Stage:
+        table.add_column(f"~ {stage}", justify="right")
+    table.add_column("of", justify="right")
+    used = {stage: utilisation(found, stage) for stage in Stage}
+    table.add_row("latency (cycles)", _spread(found.csynth[Metric.LATENCY].value))
+    table.add_row("latency (µs)", _spread(found.latency_us))
+    table.add_row("II (cycles)", _spread(found.csynth[Metric.INTERVAL].value))
+    for metric in RESOURCES:
+        available = next(use.available for use in used[Stage.CSYNTH].uses if use.metric is metric)
+        cells = (_spread(found.at(stage)[metric].value) for stage in Stage)
+        table.add_row(str(metric), *cells, f"{available:,}")
+    table.add_row("verdict", *(f"{used[stage].verdict} ({100 * used[stage].probability:.0f} %)" for stage in Stage))
+    table.add_row("limited by", *(str(used[stage].limiting.metric) for stage in Stage))
     return table
 
 
@@ -95,33 +84,26 @@ def verdict_text(used: Utilisation) -> str:
 
 
 def proposals_table(proposals: Sequence[Proposal]) -> Table:
-    """Return a table of proposals: strategy, reuse factor of each layer, latency, resources, verdict."""
-    table = Table("strategy", "reuse factors", title="Proposals")
-    for metric in (Metric.LATENCY, Metric.INTERVAL):
-        table.add_column(str(metric), justify="right")
-    table.add_column("us", justify="right")
+    """Return one column a proposal: strategy, reuse factor of each layer, time and resources, verdict."""
+    table = _table("proposal", caption=error_statement())
+    for number in range(len(proposals)):
+        table.add_column(str(number + 1), justify="right")
+    layers = list(dict.fromkeys(name for one in proposals for name in one.reuse_factors))
+    table.add_row("strategy", *(str(one.design.strategy) for one in proposals))
+    for name in layers:
+        table.add_row(f"reuse factor of {name}", *(str(one.reuse_factors.get(name, "")) for one in proposals))
+    table.add_row("latency (µs)", *(_spread(one.estimate.latency_us) for one in proposals))
+    table.add_row("one image every (µs)", *(_spread(one.estimate.interval_us) for one in proposals))
     for metric in RESOURCES:
-        table.add_column(str(metric), justify="right")
-    table.add_column("verdict")
-    for one in proposals:
-        factors = ", ".join(f"{name} {factor}" for name, factor in one.reuse_factors.items())
-        values = one.estimate.csynth
-        table.add_row(
-            str(one.design.strategy),
-            factors,
-            _number(values[Metric.LATENCY].value),
-            _number(values[Metric.INTERVAL].value),
-            str(one.estimate.latency_us),
-            *(_number(values[metric].value) for metric in RESOURCES),
-            verdict_text(one.utilisation),
-        )
-    table.caption = error_statement()
+        cells = (_spread(use.used) for one in proposals for use in one.utilisation.uses if use.metric is metric)
+        table.add_row(f"{metric}, {proposals[0].utilisation.stage}", *cells)
+    table.add_row("verdict", *(verdict_text(one.utilisation) for one in proposals))
     return table
 
 
 def comparison_table(found: Comparison) -> Table:
     """Return the quantized design beside the same architecture in ap_fixed<16,6>, both estimated for csynth."""
-    table = Table("", title="Quantized and float model")
+    table = _table("", title="Quantized and float model", caption=error_statement())
     table.add_column("quantized", justify="right")
     table.add_column("ap_fixed<16,6>", justify="right")
     for metric in ESTIMATED:
@@ -129,13 +111,12 @@ def comparison_table(found: Comparison) -> Table:
         table.add_row(str(metric), *(_range(one, metric) for one in pair))
     table.add_row("latency, us", str(found.quantized.latency_us), str(found.float_model.latency_us))
     table.add_row("weights, bits", f"{found.weight_bits:,}", f"{found.float32_bits:,} in float32")
-    table.caption = error_statement()
     return table
 
 
 def measured_table(found: Estimate, measured: Sequence[tuple[str, dict[Metric, Measurement]]]) -> Table:
     """Return the estimate beside reports, a column each, never mixed: (title of the report, its measurements)."""
-    table = Table("", title=f"{found.network}: estimate and reports")
+    table = _table("", title=f"{found.network}: estimate and reports", caption=error_statement())
     table.add_column(f"estimate of {Stage.CSYNTH}", justify="right")
     table.add_column(f"estimate {Stage.SYNTHESIS}", justify="right")
     for title, _ in measured:
@@ -143,14 +124,7 @@ def measured_table(found: Estimate, measured: Sequence[tuple[str, dict[Metric, M
     for metric in ESTIMATED:
         reports = (_range(values, metric) for _, values in measured)
         table.add_row(str(metric), _range(found.csynth, metric), _range(found.synthesis, metric), *reports)
-    table.caption = error_statement()
     return table
-
-
-def bar(share: float) -> str:
-    """Return a bar of `BAR` characters for a share; a full one ends in ``>`` if the share is above 1."""
-    filled = min(BAR, round(share * BAR))
-    return "#" * (BAR - 1) + ">" if share > 1 else "#" * filled + "." * (BAR - filled)
 
 
 def _caption(found: Estimate) -> str:
@@ -160,10 +134,35 @@ def _caption(found: Estimate) -> str:
     return "\n".join(lines + [str(wall) for wall in found.walls])
 
 
-def _number(value: Interval) -> str:
-    return str(Interval.exactly(value.median)) if value.is_point else f"~{Interval.exactly(value.median)}"
+SHORT = {
+    Metric.LATENCY: "latency", Metric.INTERVAL: "II", Metric.LUT: "LUT", Metric.FF: "FF", Metric.DSP: "DSP",
+    Metric.BRAM18: "BRAM18",
+}  # fmt: skip
+
+
+def _table(first: str, title: str = "", caption: str = "") -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", title=title or None, caption=caption or None)
+    table.title_justify = table.caption_justify = "left"
+    table.add_column(first)
+    return table
+
+
+def _compact(value: float) -> str:
+    """Write a count in at most five characters: 951, 10.9k, 1.30M."""
+    for size, unit in ((1e6, "M"), (1e4, "k")):
+        if value >= size:
+            scaled = value / (1e3 if unit == "k" else size)
+            return f"{scaled:.0f}{unit}" if scaled >= 100 else f"{scaled:.3g}{unit}"
+    return f"{value:,.0f}" if value >= 10 or value == round(value) else f"{value:.2g}"
+
+
+def _spread(value: Interval) -> str:
+    """Write a median and its 80 % range."""
+    if value.is_point:
+        return _compact(value.median)
+    return f"{_compact(value.median)} ({_compact(value.low)} to {_compact(value.high)})"
 
 
 def _range(values: object, metric: Metric) -> str:
     found = values.get(metric) if isinstance(values, dict) else None
-    return "" if found is None else str(found.value)
+    return "" if found is None else _spread(found.value)

@@ -49,6 +49,12 @@ def ports(network: Network, data_width: int) -> tuple[Port, Port]:
     )
 
 
+def default_width(network: Network) -> int:
+    """Return 32, the width at which a DMA is smallest, or 64 if a code of the network needs more."""
+    widest = max(network.input.type.width, tensor_types(network)[network.output.name].width)
+    return 32 if widest <= 32 else 64
+
+
 def _port(network: Network, what: str, kind: FixedPoint, count: int, data_width: int) -> Port:
     try:
         return Port(count, kind.width, kind.fraction, kind.signed, str(kind.rounding), str(kind.overflow), data_width)

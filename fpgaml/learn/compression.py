@@ -6,7 +6,8 @@
 
 `compress = ["distill", "prune", "qat"]` in the card names the stages:
 
-    distill    train on, learning from a teacher's softened answers; every later stage learns from them too
+    distill    train on, learning from a teacher's softened answers; every later stage learns from them too (the
+               float model may be its own teacher: then this stage trains nothing, and only later ones learn from it)
     svd        each dense matrix becomes two thin ones, where that is smaller; then train on
     prune      train on while the smallest weights become zero (or the weakest neurons are cut)
     qat        the QKeras twin, trained on (fpgaml.learn.quantization); zeros stay zeros
@@ -172,6 +173,8 @@ def _run(
     shares = {name: layer.sparsity for name, layer in own.layers.items() if layer.sparsity is not None}
     pruner: Pruner | None = Pruner.keeping(model) if _has_zeros(model) else None
     match stage:
+        case Stage.DISTILL if not own.teacher:
+            return model, History((), 0, "the float model is the teacher of the later stages")
         case Stage.DISTILL:
             pass
         case Stage.SVD:
@@ -199,7 +202,7 @@ def _run(
 def _twin_of_survivors(
     model: keras.Model, quantization: Quantization, images: Array, settings: dict[str, Any]
 ) -> keras.Model:
-    """Return the twin of `model` with the integer bits that fit the weights which pruning will leave, the large ones."""
+    """Return the twin of `model` with integer bits that fit the weights which pruning will leave, the large ones."""
     pruned = keras.models.clone_model(model)
     pruned.set_weights(model.get_weights())
     Pruner(pruned, ramp=0, **settings).advance(1.0)

@@ -53,6 +53,7 @@ class FloatReading:
     model: FloatModel
     keras_names: dict[str, str]
     notes: tuple[str, ...]
+    shapes: dict[str, Shape]
 
 
 def read(model: Any, *, name: str) -> FloatReading:
@@ -77,13 +78,16 @@ def read(model: Any, *, name: str) -> FloatReading:
         node = FloatNode(layer, before, at == len(nodes) - 1, _is_rounded_next(layer, readers, walk.gone))
         walk.outputs[layer.name] = READERS[kind](walk, node)
     _end_in_logits(walk)
-    return FloatReading(FloatModel(name, tuple(walk.layers)), walk.keras_names, tuple(walk.names.notes))
+    return FloatReading(FloatModel(name, tuple(walk.layers)), walk.keras_names, tuple(walk.names.notes), walk.shapes)
 
 
 def batches(model: Any, reading: FloatReading, values: NDArray[Any], *, batch: int = BATCH) -> Iterator[dict[str, Any]]:
     """Yield the float outputs (images, *shape) by tensor name, for input `values` (images, *shape), batch by batch."""
     for at in range(0, len(values), batch):
-        yield layer_outputs(model, reading.keras_names, values[at : at + batch])
+        images = values[at : at + batch]
+        found = {reading.model.layers[0].name: images, **layer_outputs(model, reading.keras_names, images)}
+        # global pooling in Keras drops axes that our tensor still has
+        yield {name: array.reshape(len(array), *reading.shapes[name]) for name, array in found.items()}
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,7 @@ def _input(walk: _Walk, node: FloatNode) -> str:
     if any(n is None for n in dims):
         raise UnsupportedLayer(f"the input has the dynamic shape {dims}; every axis but the images must be fixed")
     name = "image" if node.layer.name.startswith("input") else node.layer.name
-    return walk.add(Input, name, (), dims, {"dims": dims}, keras_name=node.layer.name)
+    return walk.add(Input, name, (), dims, {"dims": dims})
 
 
 def _dense(walk: _Walk, node: FloatNode) -> str:

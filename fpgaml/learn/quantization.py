@@ -40,7 +40,7 @@ UNCHANGED = (
 FINAL = ("softmax", "sigmoid")
 
 WEIGHT_QUANTIZERS = ("quantized_bits", "quantized_linear", "quantized_po2", "ternary", "binary")
-ACTIVATION_QUANTIZERS = ("quantized_relu", "quantized_bits", "quantized_tanh", "quantized_sigmoid", "ternary", "binary")
+ACTIVATION_QUANTIZERS = ("quantized_relu", "quantized_bits")  # those that the Network has an exact meaning for
 
 CALIBRATION_IMAGES = 1000
 
@@ -269,10 +269,8 @@ def _active(name: str, kind: str, own: LayerQuantization, values: Array) -> Laye
             integer = own.activation_integer
             found = best_integer(values, bits, signed=True, low=0) if integer == "auto" else integer
             return qkeras.QActivation(qkeras.quantized_bits(bits, found, alpha=1), name=name)
-        case "tanh":
-            return qkeras.QActivation(qkeras.quantized_tanh(bits), name=name)
-        case "sigmoid":
-            return qkeras.QActivation(qkeras.quantized_sigmoid(bits), name=name)
+        case "softmax" | "sigmoid":
+            raise UnsupportedLayer(f"layer {name!r}: {kind} is supported at the end of the model only")
         case _:
             raise UnsupportedLayer(f"layer {name!r}: activation {kind!r} has no quantized form in fpgaml")
 

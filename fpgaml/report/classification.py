@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fpgaml.metrics import Scores
+from fpgaml.pareto import pareto
 
 COLORS = ("#2a6f97", "#e07a1f", "#2b7a3d", "#8c2f5a", "#8a8f98", "#5b4b9a")
 
@@ -103,15 +104,6 @@ def trade_off(points: Sequence[Mapping[str, Any]]) -> tuple[Figure, str]:
         "Accuracy against cost. Upper left is better; no network shown is both cheaper and better than one on the line."
     )
     return figure, caption
-
-
-def pareto(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the points (cost, gain) that no other beats in both, by rising cost."""
-    front: list[tuple[float, float]] = []
-    for cost, gain in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not front or gain > front[-1][1]:
-            front.append((cost, gain))
-    return front
 
 
 def _label(ax: Axes, x: str, y: str) -> None:

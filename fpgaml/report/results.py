@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from fpgaml import verbs
 from fpgaml.accumulate import tensor_types
 from fpgaml.comparison import Comparison
+from fpgaml.dataset import Dataset
+from fpgaml.diagnosis import diagnose
 from fpgaml.history import History
+from fpgaml.metrics import Scores, score
 from fpgaml.network import Network, load, weights_of
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ class Facts:
     record: dict[str, Any]
     histories: dict[str, History]
     images: NDArray[Any]
+    scores: dict[str, Scores]
 
 
 def gather(workspace: Workspace) -> Facts:
@@ -43,15 +47,26 @@ def gather(workspace: Workspace) -> Facts:
         for name in ("float", "quantized")
     }
     design = workspace.card.design.resolve()
+    scores = score_all(workspace, network, data)
     record = {
         "name": workspace.card.name,
+        "note": workspace.card.output.note,
         "comparison": comparison,
         "labels": data.names,
         "test_images": len(data.x_test),
         "golden_images": min(workspace.card.output.golden_images, len(data.x_test)),
         "size": size_record(network),
+        "estimate": json.loads((workspace / "estimate.json").read_text(encoding="utf-8")),
         "tensors": tensor_records(network),
+        "profile": json.loads((workspace / "profile.json").read_text(encoding="utf-8")),
         "notes": reading["notes"],
+        "stages": json.loads((workspace / "stages.json").read_text(encoding="utf-8")),
+        "scores": {name: own.to_json() for name, own in scores.items()},
+        "diagnosis": {
+            name: str(diagnose(history))
+            for name, history in histories.items()
+            if any(epoch.val_loss is not None for epoch in history.epochs)
+        },
         "training": {name: history_record(history) for name, history in histories.items()},
         "design": {
             "backend": str(design.backend),
@@ -66,7 +81,22 @@ def gather(workspace: Workspace) -> Facts:
         "digests": {"network": network.digest, "data": data.digest}
         | {name: digest for done in workspace.state.values() for name, digest in done["made"].items()},
     }
-    return Facts(record, histories, data.x_test)
+    return Facts(record, histories, data.x_test, scores)
+
+
+def score_all(workspace: Workspace, network: Network, data: Dataset) -> dict[str, Scores]:
+    """Return the scores of float, quantized and C simulation; none if a class has no test image (the report says so)."""
+    if len(np.unique(data.y_test)) < data.classes:
+        return {}
+    output = tensor_types(network)[network.output.name]
+    with np.load(workspace / "csim.npz") as file:
+        simulated = output.decode(file["logits"])
+    logits = {
+        "float": np.load(workspace / "float_logits.npy"),
+        "quantized": np.load(workspace / "quantized_logits.npy"),
+        "C simulation": simulated,
+    }
+    return {name: score(own.reshape(len(data.y_test), -1), data.y_test, data.names) for name, own in logits.items()}
 
 
 def comparison_record(comparison: Comparison, proof: Proof) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import PROJECTS
 
 from fpgaml.design import Backend, Design, IoType
 from fpgaml.errors import BitMismatch, ConfigError, FormatError
@@ -13,6 +12,7 @@ from fpgaml.external.hls4ml import convert
 from fpgaml.external.testbench import write_testbench
 from fpgaml.fixed import FixedPoint, Overflow, Rounding
 from fpgaml.network import Activation, Dense, Function, Input, Network, Weights
+from tests.external.conftest import PROJECTS
 
 STREAM = "PASS: 6 images through the AXI4-Stream wrapper, every beat equal bit for bit"
 
@@ -67,9 +67,9 @@ def test_lite_wrapper(converted, tiny, tmp_path, io_type):
     ("right", "wrong", "message"),
     [
         ("beat.last = end;", "beat.last = b == OUT_BEATS - 1;", "last 1; the golden one has .* last 0"),
-        ("end ? KEEP_LAST : KEEP_ALL", "KEEP_ALL", "keep 0b1111, last 1; the golden one has .* keep 0b11, last 1"),
-        ("b < IN_BEATS; b++", "b < IN_BEATS - 1; b++", "first difference: image 0, beat 0"),
-        ("lane = code;", "lane = code ^ 1;", "first difference: image 0, beat 0"),
+        ("end ? KEEP_LAST : KEEP_ALL", "KEEP_ALL", "keep 0b1111, last 1; the golden one has .* keep 0b0*11, last 1"),
+        ("b < IN_BEATS; b++", "b < IN_BEATS - 1; b++", r"first difference: image \d, beat 0"),
+        ("lane = code;", "lane = code ^ 1;", r"first difference: image \d, beat 0"),
         ("if (!ended) {", "if (true) {", "waits for the rest of an image that TLAST ended"),
         ("lasts.write(ended);", "lasts.write(ended);\n    s_axis.read();", "the wrapper hangs: 8 of 8 beats in"),
     ],

@@ -52,7 +52,7 @@ def test_equal_values_and_gradients(quantizer):
         qkeras.ternary(alpha=1),
         tf.nn.relu,
     ],
-    ids=str,
+    ids=lambda quantizer: getattr(quantizer, "__name__", str(quantizer)),
 )
 def test_others_are_left_alone(quantizer):
     assert stand_in(quantizer) is None

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fpgaml.metrics import score
-from fpgaml.report.classification import pareto, per_class, roc, spread, trade_off
+from fpgaml.report.classification import per_class, roc, spread, trade_off
 
 RNG = np.random.default_rng(0)
 LABELS = np.arange(30) % 3
@@ -43,8 +43,3 @@ def test_trade_off():
     ]
     figure, _ = trade_off(points)
     assert figure.axes[0].get_legend_handles_labels()[1] == ["float", "QAT"]
-
-
-def test_pareto():
-    assert pareto([(3, 0.9), (1, 0.5), (2, 0.9), (2, 0.7), (4, 0.8), (5, 0.95)]) == [(1, 0.5), (2, 0.9), (5, 0.95)]
-    assert pareto([]) == []

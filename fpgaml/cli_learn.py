@@ -1,0 +1,168 @@
+"""Commands about learning: `fpgaml trials` and `fpgaml search`. Parse, call one function, print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+
+from fpgaml.errors import ConfigError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from fpgaml.history import Epoch
+    from fpgaml.runcard import RunCard
+    from fpgaml.workspace import Workspace
+
+Card = Annotated[Path, typer.Argument(help="Run card, e.g. models/mnist_mlp.toml", show_default=False)]
+Base = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for runs, instead of the card's.")]
+
+out = Console(highlight=False)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this file to the command line."""
+    app.command()(trials)
+    app.command()(search)
+
+
+def trials(
+    card: Card,
+    folds: Annotated[int | None, typer.Option("--folds", help="Cross-validation with 2 to 10 folds.")] = None,
+    seeds: Annotated[int | None, typer.Option("--seeds", help="Repeat with this many seeds, from the card's.")] = None,
+    output: Base = None,
+) -> None:
+    """Train several times: mean and spread of the accuracy, in float and in hardware. What is done is kept."""
+    from fpgaml import verbs
+    from fpgaml.report import classification
+    from fpgaml.runcard import load_card
+    from fpgaml.workspace import Workspace
+
+    if (folds is None) == (seeds is None):
+        raise ConfigError("trials must have either --folds or --seeds")
+    read = load_card(card)
+    first = read.training.seed
+    numbers = range(first, first + (seeds or 0))
+    workspace = Workspace.open(read, output)
+    what = "fold" if folds else "seed"
+    with _quiet(workspace, what), out.status("reading the data") as status:
+        from fpgaml.learn import statistics
+
+        kept = _kept(workspace, f"{what}s.json", read, folds or 0)
+        done = {record["name"]: statistics.Trial(**record) for record in kept["trials"]}
+        data = verbs.load_data(read)
+        new = (
+            statistics.cross_validate(read, data, folds, skip=done, progress=_told(status))
+            if folds
+            else statistics.repeat(read, data, numbers, skip=done, progress=_told(status))
+        )
+        for trial in new:
+            done[trial.name] = trial
+            kept["trials"] = [vars(one) for one in done.values()]
+            _write(workspace, f"{what}s.json", json.dumps(kept, indent=1))
+    chosen = [one for one in done.values() if folds or int(one.name.split()[1]) in numbers]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in (what, "float", "hardware", "weights", "bits"):
+        table.add_column(heading, justify="left" if heading == what else "right")
+    for one in chosen:
+        table.add_row(
+            one.name,
+            f"{one.float_accuracy:.2%}",
+            f"{one.hardware_accuracy:.2%}",
+            f"{one.nonzero:,}",
+            f"{one.weight_bits:,}",
+        )
+    spread = statistics.summarize(chosen)
+    table.add_row("mean", str(spread["float"]), str(spread["hardware"]), "", "", style="bold")
+    out.print(table)
+    columns = {
+        "float": [one.float_accuracy for one in chosen],
+        "hardware": [one.hardware_accuracy for one in chosen],
+    }
+    _draw(workspace, f"{what}s", classification.spread(columns, what)[0])
+
+
+def search(
+    card: Card,
+    minutes: Annotated[float, typer.Option("--minutes", help="Stop training new points after this time.")] = 60.0,
+    points: Annotated[int, typer.Option("--points", help="Train so many points at most.")] = 24,
+    output: Base = None,
+) -> None:
+    """Choose bits per layer and sparsity: a front of accuracy against cost, each point a run card. Resumable."""
+    from fpgaml import pipeline, verbs
+    from fpgaml.report import classification
+    from fpgaml.runcard import load_card
+    from fpgaml.show import StepLines
+
+    read = load_card(card)
+    with StepLines(out) as listener:
+        workspace = pipeline.run(read, base=output, last="train", listener=listener)
+    with _quiet(workspace, "search"), out.status("search") as status:
+        from fpgaml.learn import store
+        from fpgaml.learn.search import search as find
+
+        data, model = verbs.load_data(read), store.load(workspace / "float.keras")
+
+        def say(text: str) -> None:
+            out.print(text)
+            status.update("training the next point")
+
+        found = find(read, model, data, workspace / "search", minutes=minutes, points=points, progress=say)
+    table = Table(box=None, pad_edge=False, header_style="bold", title="Pareto front, cheapest first")
+    for heading in ("card", "accuracy", "weights", "bits of weights"):
+        table.add_column(heading, justify="left" if heading == "card" else "right")
+    for point in found.front:
+        table.add_row(f"{point.name}.toml", f"{point.accuracy:.2%}", f"{point.nonzero:,}", f"{point.weight_bits:,}")
+    out.print(table)
+    drawn = [{"group": "searched", "accuracy": p.accuracy, "weight_bits": p.weight_bits} for p in found.points]
+    _draw(workspace, "search", classification.trade_off(drawn)[0])
+    out.print(f"cards: {workspace / 'search'}", soft_wrap=True)
+
+
+def _kept(workspace: Workspace, name: str, card: RunCard, folds: int) -> dict[str, Any]:
+    """Return the trials of an earlier call, if they were of the same card and folds."""
+    sections = ("data", "model", "training", "compress", "compression", "quantization")
+    own: dict[str, Any] = {"card": card.model_dump(mode="json", include=set(sections)), "folds": folds, "trials": []}
+    path = workspace / name
+    if path.is_file():
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if {**record, "trials": []} == own:
+            return dict(record)
+    return own
+
+
+def _told(status: Status) -> Callable[[str, str, Epoch], None]:
+    def tell(trial: str, stage: str, epoch: Epoch) -> None:
+        shown = epoch.accuracy if epoch.val_accuracy is None else epoch.val_accuracy
+        status.update(f"{trial}, {stage}: epoch {epoch.number} of {epoch.of}, accuracy {shown:.2%}")
+
+    return tell
+
+
+def _write(workspace: Workspace, name: str, text: str) -> None:
+    workspace.write(name, lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def _draw(workspace: Workspace, name: str, figure: Figure) -> None:
+    from fpgaml.report.figures import save
+
+    (workspace / "figures").mkdir(exist_ok=True)
+    for kind in ("png", "svg"):
+        save(figure, workspace, f"{name}.{kind}")
+    out.print(f"figure: {workspace / 'figures' / name}.png", soft_wrap=True)
+
+
+@contextmanager
+def _quiet(workspace: Workspace, name: str) -> Iterator[None]:
+    from fpgaml.pipeline import keras_noise
+
+    with keras_noise(workspace.log(name)):
+        yield

@@ -1,0 +1,100 @@
+"""The estimate of a run as one record, and the figure of what each layer costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+
+from fpgaml.boards import find_part
+from fpgaml.design import Design
+from fpgaml.estimate import Estimate, Stage, compare_with_float, utilisation
+from fpgaml.estimate.show import error_statement
+from fpgaml.external.reports import find
+from fpgaml.measurement import ESTIMATED, RESOURCES, Metric
+
+if TYPE_CHECKING:
+    from fpgaml.estimate.estimator import Measurements
+    from fpgaml.network import Network
+
+BLUE = "#2a6f97"
+
+
+def estimate_record(network: Network, design: Design, project: Path) -> dict[str, Any]:
+    """Return what the design costs by estimate, beside the float model, and by reports where the project has any."""
+    part = find_part(design.part)
+    both = compare_with_float(network, design, part)
+    found = both.quantized
+    return {
+        "part": part.device,
+        "clock_ns": design.clock_ns,
+        "tool": str(design.tool),
+        "extrapolated": found.extrapolated,
+        "walls": [str(wall) for wall in found.walls],
+        "errors": error_statement(),
+        "design": {str(stage): _values(found.at(stage)) for stage in Stage},
+        "float_model": _values(both.float_model.csynth),
+        "latency_us": _interval(found.latency_us),
+        "interval_us": _interval(found.interval_us),
+        "weight_bits": both.weight_bits,
+        "float32_bits": both.float32_bits,
+        "layers": [
+            {"layer": layer.name, "reuse_factor": layer.reuse_factor, **_values(layer.values)} for layer in found.layers
+        ],
+        "fit": {str(stage): _fit(found, stage) for stage in Stage},
+        "reports": [
+            {"file": Path(report.name).name, "kind": str(report.kind), "tool": f"{report.tool} {report.version}",
+             "values": {str(m): v.value.median for m, v in report.measurements.items()}}
+            for report in (find(project, network.name) if project.is_dir() else [])
+        ],
+    }  # fmt: skip
+
+
+def _values(measurements: Measurements) -> dict[str, dict[str, float]]:
+    return {str(metric): _interval(found.value) for metric, found in measurements.items()}
+
+
+def _interval(value: Any) -> dict[str, float]:
+    return {"median": round(value.median, 3), "low": round(value.low, 3), "high": round(value.high, 3)}
+
+
+def _fit(found: Estimate, stage: Stage) -> dict[str, Any]:
+    used = utilisation(found, stage)
+    return {
+        "verdict": str(used.verdict),
+        "probability": round(used.probability, 3),
+        "limiting": str(used.limiting.metric),
+        "uses": {str(use.metric): {"used": _interval(use.used), "available": use.available} for use in used.uses},
+    }
+
+
+def cost_by_layer(record: dict[str, Any]) -> tuple[Figure, str]:
+    """Bars of latency and resources, a row of bars a layer, with the 80 % range."""
+    layers = [layer for layer in record["layers"] if any(layer.get(str(m), {}).get("median") for m in ESTIMATED)]
+    shown = [Metric.LATENCY, *RESOURCES]
+    figure = Figure(figsize=(11, 0.9 + 0.34 * max(3, len(layers))), layout="constrained")
+    names = [layer["layer"] for layer in layers]
+    for ax, metric in zip(figure.subplots(1, len(shown), sharey=True), shown, strict=True):
+        values = [layer.get(str(metric), {"median": 0, "low": 0, "high": 0}) for layer in layers]
+        medians = [v["median"] for v in values]
+        around = [
+            [v["median"] - v["low"] for v in values],
+            [v["high"] - v["median"] for v in values],
+        ]
+        ax.barh(names, medians, color=BLUE, alpha=0.85)
+        ax.errorbar(medians, range(len(names)), xerr=around, fmt="none", ecolor="#333333", lw=1, capsize=2)
+        ax.set_title(f"{metric} ({metric.unit})" if metric.unit != str(metric) else str(metric), fontsize=9)
+        ax.invert_yaxis() if metric is Metric.LATENCY else None
+        ax.set_xlim(left=0)
+        ax.tick_params(labelsize=8)
+        ax.locator_params(axis="x", nbins=3)
+        ax.grid(axis="x", color="#e3e3e3", lw=0.6)
+        ax.set_axisbelow(True)
+        for side in ("top", "right"):
+            ax.spines[side].set_visible(False)
+    caption = (
+        f"What each layer costs, estimated for HLS csynth on {record['part']}: bars are medians, lines the 80 % range. "
+        "Look for the layer that is longest in each: raise its reuse factor to save resources, lower it to save time."
+    )
+    return figure, caption

@@ -1,0 +1,92 @@
+"""What a command is pointed at: a run card, a run's folder, a saved Network, or a Keras model.
+
+find("models/mnist_mlp.toml")          the run's Network if the card was run, else one with random weights
+find("hls_projects/mnist_mlp")         that run's Network and card
+find("network.npz")                    a Network
+find("model.keras")                    read by Keras; slower
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpgaml import network as networks
+from fpgaml import verbs
+from fpgaml.boards import find_board, find_part
+from fpgaml.design import Design
+from fpgaml.errors import ConfigError, DataError
+from fpgaml.fixed import FixedPoint
+from fpgaml.network import Network
+from fpgaml.runcard import RunCard, changed, load_card
+from fpgaml.skeleton import skeleton
+
+PIXEL = FixedPoint(8, 0, signed=False)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A Network with the card it belongs to, the folder of its run if there is one, and where it comes from."""
+
+    network: Network
+    card: RunCard
+    run: Path | None
+    origin: str
+
+
+def find(path: str | Path, base: Path | None = None) -> Target:
+    """Return what `path` names; `base` is where runs live, instead of the card's output folder.
+
+    Raises: DataError, ConfigError or FormatError if it names nothing that can be used.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if not (path / "run.json").is_file():
+            raise DataError(f"{path} is no run of fpgaml; it has no run.json")
+        return _of_run(path, load_card(path / "card.toml"))
+    if not path.exists():
+        raise DataError(f"{path} does not exist; name a run card, a run's folder, a network.npz or a Keras model")
+    match path.suffix:
+        case ".toml":
+            card = load_card(path)
+            run = (base or Path(card.output.folder)) / card.name
+            return _of_run(run, card) if (run / "network.npz").is_file() else _untrained(card)
+        case ".npz":
+            return Target(networks.load(path), RunCard(), None, str(path))
+        case ".keras" | ".h5":
+            from fpgaml.learn import store
+
+            model = store.load(path)
+            reading = verbs.read_model(model, _identifier(path.stem), PIXEL)
+            return Target(reading.network, RunCard(), None, str(path))
+        case _:
+            raise DataError(f"{path} must be a run card (.toml), a run's folder, a Network (.npz) or a Keras model")
+
+
+def design_of(target: Target, *, board: str | None = None, part: str | None = None) -> Design:
+    """Return the design of a target's card, on another board or part if one is named."""
+    own: dict[str, object] = {}
+    if board:
+        own |= {"board": find_board(board).name, "part": ""}
+    if part:
+        own |= {"part": find_part(part).device}
+    card = changed(target.card, {"design": own}) if own else target.card
+    return card.design.resolve()
+
+
+def _of_run(run: Path, card: RunCard) -> Target:
+    if not (run / "network.npz").is_file():
+        raise ConfigError(f"run {run} has no network yet; do its first steps: fpgaml run CARD --to quantize")
+    return Target(networks.load(run / "network.npz"), card, run, f"run {run}")
+
+
+def _untrained(card: RunCard) -> Target:
+    made = skeleton(card, verbs.load_data(card).shape)
+    if made is None:
+        raise ConfigError(f"card {card.name!r} takes its model from a Python function; run it first: fpgaml run CARD")
+    return Target(made, card, None, f"card {card.name!r}, not trained yet: weights drawn at random")
+
+
+def _identifier(stem: str) -> str:
+    kept = "".join(c if c.isascii() and c.isalnum() else "_" for c in stem).strip("_")
+    return kept if kept and kept[0].isalpha() else f"n_{kept}"
