@@ -267,7 +267,8 @@ def _weights(layer: Dense | Conv | DepthwiseConv) -> Iterator[Hypothesis]:
     for field in ("bias", "kernel"):
         have = getattr(layer, field)
         for drop in range(1, have.type.width):
-            changed = replace(layer, **{field: Weights(have.codes >> drop << drop, have.type)})
+            cut = Weights(have.codes >> drop << drop, have.type)
+            changed = replace(layer, bias=cut) if field == "bias" else replace(layer, kernel=cut)
             text = f"its {field} is cut off at {have.type.fraction - drop} of its {have.type.fraction} fraction bits"
             yield Diagnosis(Cause.TRUNCATED_WEIGHTS, text), lambda case, layer=changed: _with_layer(case, layer)  # type: ignore[misc]
     bare = replace(layer, bias=Weights(np.zeros_like(layer.bias.codes), layer.bias.type))
@@ -363,7 +364,7 @@ def _float32(case: Case, expected: Floats, values: Floats) -> Diagnosis | None:
     if case.place.output.size <= FLOAT32_EXACT:
         return None
     layer = case.layer
-    terms = prod(getattr(layer, "kernel", Weights(np.zeros(1), FixedPoint(2, 2))).codes.shape[:-1]) + 1
+    terms = prod(layer.kernel.codes.shape[:-1]) + 1 if isinstance(layer, (Dense, Conv, DepthwiseConv)) else 2
     bound = np.ldexp(float(case.place.output.size), -case.fraction) * terms * 2.0**-24
     if np.abs(expected - values).max() > bound or not np.array_equal(values, values.astype(np.float32)):
         return None

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpgaml.accumulate import intervals, tensor_types
-from fpgaml.cause import FLOAT32_EXACT, Diagnosis, case_of, diagnose
+from fpgaml.cause import FLOAT32_EXACT, Cause, Diagnosis, case_of, diagnose
 from fpgaml.errors import DataError
 from fpgaml.fixed import Codes, Floats
-from fpgaml.network import Network
+from fpgaml.network import Activation, Network
 
 EXAMPLES = 5
 
@@ -75,8 +75,8 @@ def first_difference(
 ) -> Difference | None:
     """Return the first layer of `order` whose values (images, *shape) differ, among those both have; None if equal.
 
-    `names` says what the two executions are called, e.g. ``("emulator", "C simulation")``. With the `network`, distances
-    are also given in codes, and the layer is recomputed from its inputs to find the cause (cause.py).
+    `names` says what the two executions are called, e.g. ``("emulator", "C simulation")``. With the `network`,
+    distances are also given in codes, and the layer is recomputed from its inputs to find the cause (cause.py).
     """
     for layer in order:
         if layer not in left or layer not in right:
@@ -108,11 +108,42 @@ def _explained(
     if known and len(known) == len(inputs):
         for name, values in ((found.right, right), (found.left, left)):
             shaped = np.asarray(values[found.layer], np.float64).reshape(-1, *network.shapes[found.layer])
-            diagnosis = diagnose(network, found.layer, known, shaped)
+            diagnosis = _left_out(network, found.layer, values, known, shaped)
+            diagnosis = diagnosis or diagnose(network, found.layer, known, shaped)
             if diagnosis:
                 diagnosis = Diagnosis(diagnosis.cause, f"in {name}, {diagnosis.text}")
                 break
     return replace(found, codes=codes, diagnosis=diagnosis)
+
+
+def _left_out(
+    network: Network, layer: str, values: Mapping[str, Floats], inputs: Mapping[str, Codes], seen: Floats
+) -> Diagnosis | None:
+    """Return the requantizer just before `layer` that an execution has not, if passing it by gives what was `seen`."""
+    for source in network[layer].sources:
+        before = network[source]
+        if source in values or not isinstance(before, Activation):
+            continue
+        thinner = _without(network, before)
+        own = _codes(network, before.sources[0], values, {})
+        if own is None:
+            continue
+        given = {name: codes for name, codes in inputs.items() if name != source} | {before.sources[0]: own}
+        case = case_of(thinner, layer, given)
+        if np.array_equal(np.ldexp(case.output.astype(np.float64), -case.fraction), seen):
+            text = f"layer {source!r} is missing, and with it the cast to {before.type}"
+            return Diagnosis(Cause.MISSING_REQUANTIZER, text)
+    return None
+
+
+def _without(network: Network, gone: Activation) -> Network:
+    """Return the network with the readers of `gone` reading what it read."""
+    layers = []
+    for layer in network:
+        if layer.name != gone.name:
+            sources = tuple(gone.sources[0] if s == gone.name else s for s in layer.sources)
+            layers.append(replace(layer, sources=sources))
+    return Network(network.name, tuple(layers))
 
 
 def _codes(network: Network, layer: str, left: Mapping[str, Floats], right: Mapping[str, Floats]) -> Codes | None:

@@ -56,47 +56,52 @@ def keras2(model: Any) -> Keras2:
     return Keras2(model, {"class_name": "Functional", "config": {"layers": layers, **ends}})
 
 
-def by_converter(model: Any, project: dict[str, Any]) -> Any:
+def by_converter(model: Any, options: dict[str, Any], project: dict[str, Any]) -> Any:
     """Convert as hls4ml's documentation does it."""
-    config = hls4ml.utils.config_from_keras_model(model, granularity="name")
-    traced(config)
+    config = traced(hls4ml.utils.config_from_keras_model(model, **options))
     return hls4ml.converters.convert_from_keras_model(model, hls_config=config, **project)
 
 
-def by_handlers(model: Any, project: dict[str, Any]) -> Any:
+def by_handlers(model: Any, options: dict[str, Any], project: dict[str, Any]) -> Any:
     """Convert by hls4ml's Keras-2 handlers, with the same defaults."""
     old = keras2(model)
-    config = hls4ml.utils.config_from_keras_model(old, granularity="name")
-    traced(config)
+    config = traced(hls4ml.utils.config_from_keras_model(old, **options))
     whole = hls4ml.utils.config.create_config(**project)
     whole |= {"KerasModel": old, "InputData": None, "OutputPredictions": None, "HLSConfig": config}
     return keras_v2_to_hls(whole)
 
 
-def traced(config: dict[str, Any]) -> None:
+def traced(config: dict[str, Any]) -> dict[str, Any]:
     """Ask for every layer's values: tracing changes no bit."""
     for entry in config["LayerName"].values():
         entry["Trace"] = True
+    return config
 
 
-def attempt(convert: Any, model: Any, project: dict[str, Any], images: Any) -> dict[str, Any]:
-    """Convert, compile and run; return what happened, as JSON-ready data."""
+def attempt(convert: Any, args: tuple[Any, ...], images: Any, values: str) -> dict[str, Any]:
+    """Convert, compile and run; write the values; return what happened, as JSON-ready data."""
     start = time.perf_counter()
     step = "conversion"
+    nothing: dict[str, Any] = {"values": "", "order": [], "kinds": {}, "types": {}}
     try:
-        graph = convert(model, project)
+        graph = convert(*args)
         step = "C simulation"
-        output, values = graph.trace(images)
-    except (Exception, AssertionError, SystemExit) as error:  # noqa: BLE001 (whatever hls4ml raises is the result)
+        output, traces = graph.trace(images)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever hls4ml raises is the result)
         traceback.print_exc()
-        text = str(error) or type(error).__name__
-        return {"failed": f"{step}: {type(error).__name__}: {text}", "seconds": time.perf_counter() - start}
-    order = [layer.name for layer in graph.get_layers() if layer.name in values]
-    np.savez("values.npz", allow_pickle=False, **{"output": output}, **{f"layer.{k}": v for k, v in values.items()})
-    kinds = {layer.name: layer.class_name for layer in graph.get_layers()}
-    types = {layer.name: str(layer.get_output_variable().type.precision) for layer in graph.get_layers()}
-    found = {"order": order, "kinds": kinds, "types": types, "seconds": time.perf_counter() - start}
-    return {"failed": None, **found}
+        text = f"{step}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        return nothing | {"failed": text, "seconds": time.perf_counter() - start}
+    single = len(images) == 1  # hls4ml leaves the images axis out then
+    shaped = {name: array[None] if single and array.shape[0] != 1 else array for name, array in traces.items()}
+    np.savez(values, allow_pickle=False, output=output, **{f"layer.{name}": array for name, array in shaped.items()})
+    layers = list(graph.get_layers())
+    found = {
+        "values": values,
+        "order": [layer.name for layer in layers if layer.name in traces],
+        "kinds": {layer.name: layer.class_name for layer in layers},
+        "types": {layer.name: str(layer.get_output_variable().type.precision) for layer in layers},
+    }
+    return found | {"failed": None, "seconds": time.perf_counter() - start}
 
 
 def main(request_path: str, images_path: str) -> None:
@@ -105,11 +110,23 @@ def main(request_path: str, images_path: str) -> None:
 
     request = json.loads(Path(request_path).read_text(encoding="utf-8"))
     model, images = store.load(Path(request["model"])), np.ascontiguousarray(np.load(images_path), np.float64)
-    result = {"converter": attempt(by_converter, model, request["project"], images), "handlers": None}
-    if result["converter"]["failed"]:
-        project = request["project"] | {"output_dir": request["project"]["output_dir"] + "_handlers"}
-        result["handlers"] = attempt(by_handlers, model, project, images)
-    Path("result.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+    project = request["project"]
+    calls = {
+        f"config_from_keras_model(model, granularity='name', backend='{project['backend']}')": {
+            "granularity": "name",
+            "backend": project["backend"],
+        },
+        "config_from_keras_model(model, granularity='name')": {"granularity": "name"},
+    }
+    results = []
+    for number, (call, options) in enumerate(calls.items()):
+        place = project | {"output_dir": f"{request['folder']}/project{number}"}
+        found = attempt(by_converter, (model, options, place), images, f"values{number}.npz")
+        refused = found["failed"]
+        if refused:
+            found = attempt(by_handlers, (model, options, place), images, f"values{number}.npz")
+        results.append({"call": call, "refused": refused, **found})
+    Path("result.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":
