@@ -26,8 +26,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-cli_learn.add_to(app)
-cli_bench.add_to(app)
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -58,7 +56,7 @@ def main() -> None:
         sys.exit(2)
 
 
-@app.command()
+@app.command(rich_help_panel="The main job")
 def run(
     card: Card,
     first: Annotated[
@@ -87,13 +85,34 @@ def run(
         closing_table(out, workspace)
 
 
+@app.command(rich_help_panel="The main job")
+def doctor() -> None:
+    """Show what this machine has, what is missing, and what each thing would add."""
+    from fpgaml.doctor import examine
+
+    findings = examine()
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "name", "version", "for"):
+        table.add_column(heading)
+    for found in findings:
+        mark = "[green]ok[/]" if found.version else ("[red]missing[/]" if found.needed else "[dim]not found[/]")
+        table.add_row(mark, found.name, found.version or "", found.adds)
+    out.print(table)
+    stops = [found for found in findings if found.stops]
+    for found in stops:
+        err.print(f"[bold red]{found.name}:[/] {escape(found.remedy)}", soft_wrap=True)
+    out.print("the main job can run" if not stops else "the main job cannot run")
+    if stops:
+        raise typer.Exit(1)
+
+
 Thing = Annotated[str, typer.Argument(help="Run card, run folder, network.npz or Keras model", show_default=False)]
 BoardOption = Annotated[str | None, typer.Option("--board", help="Board, instead of the card's; see fpgaml boards.")]
 PartOption = Annotated[str | None, typer.Option("--part", help="FPGA part, instead of the board's.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.command()
+@app.command(rich_help_panel="Cost")
 def estimate(thing: Thing, board: BoardOption = None, part: PartOption = None, as_json: JsonOption = False) -> None:
     """Estimate latency and resources before synthesis, with 80 % ranges."""
     from fpgaml import target
@@ -117,7 +136,7 @@ def estimate(thing: Thing, board: BoardOption = None, part: PartOption = None, a
     out.print(show.design_table(result))
 
 
-@app.command()
+@app.command(rich_help_panel="Cost")
 def fit(
     thing: Thing,
     board: BoardOption = None,
@@ -145,7 +164,7 @@ def fit(
     out.print(show.proposals_table(proposals))
 
 
-@app.command()
+@app.command(rich_help_panel="Cost")
 def boards(
     extra: Annotated[Path | None, typer.Option("--file", help="A TOML file with boards of your own.")] = None,
     sources: Annotated[bool, typer.Option("--sources", help="Say where each figure is from.")] = False,
@@ -155,27 +174,6 @@ def boards(
     from fpgaml.estimate.show import boards_table
 
     out.print(boards_table(catalogue(extra).boards.values(), sources=sources))
-
-
-@app.command()
-def doctor() -> None:
-    """Show what this machine has, what is missing, and what each thing would add."""
-    from fpgaml.doctor import examine
-
-    findings = examine()
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "name", "version", "for"):
-        table.add_column(heading)
-    for found in findings:
-        mark = "[green]ok[/]" if found.version else ("[red]missing[/]" if found.needed else "[dim]not found[/]")
-        table.add_row(mark, found.name, found.version or "", found.adds)
-    out.print(table)
-    stops = [found for found in findings if found.stops]
-    for found in stops:
-        err.print(f"[bold red]{found.name}:[/] {escape(found.remedy)}", soft_wrap=True)
-    out.print("the main job can run" if not stops else "the main job cannot run")
-    if stops:
-        raise typer.Exit(1)
 
 
 What = Annotated[
@@ -188,7 +186,7 @@ TABLE_WIDTH = 108  # of a profile; a narrower terminal wraps its lines
 FiguresFolder = Annotated[Path | None, typer.Option("--figures", help="Write figures and captions here.")]
 
 
-@app.command()
+@app.command(rich_help_panel="Precision")
 def profile(
     what: What,
     data: Source = None,
@@ -225,7 +223,7 @@ def profile(
     out.print(f"\n{recommendation_line(types)}", soft_wrap=True)
 
 
-@app.command(name="quantize")
+@app.command(rich_help_panel="Precision", name="quantize")
 def quantize_after_training(
     model: Annotated[Path, typer.Argument(help="Float Keras model (.keras)", show_default=False)],
     data: Source = None,
@@ -279,7 +277,7 @@ def quantize_after_training(
     out.print(f"network: {path}", soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel="Precision")
 def sweep(
     what: What,
     data: Source = None,
@@ -332,3 +330,7 @@ def _print_json(record: object) -> None:
     import json
 
     sys.stdout.write(json.dumps(record, indent=1) + "\n")
+
+
+cli_learn.add_to(app)
+cli_bench.add_to(app)

@@ -22,7 +22,7 @@ RunFolder = Annotated[Path, typer.Argument(help="Folder of a run, e.g. hls_proje
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     for name, command in COMMANDS.items():
-        app.command(name)(command)
+        app.command(name, rich_help_panel="The project, vendor tools and boards")(command)
 
 
 def testbench(run: RunFolder) -> None:
