@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fpgaml.history import History
-from fpgaml.report.estimates import cost_by_layer
 from fpgaml.report import classification
+from fpgaml.report.estimates import cost_by_layer
 from fpgaml.report.results import Facts
 
 if TYPE_CHECKING:
