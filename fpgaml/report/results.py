@@ -85,11 +85,7 @@ def gather(workspace: Workspace) -> Facts:
 
 
 def score_all(workspace: Workspace, network: Network, data: Dataset) -> dict[str, Scores]:
-<<<<<<< HEAD
     """Return the scores of float, quantized and C simulation; none if a class has no test image."""
-=======
-    """Return the scores of float, quantized and C simulation; none if a class has no test image: the report says so."""
->>>>>>> learn
     if len(np.unique(data.y_test)) < data.classes:
         return {}
     output = tensor_types(network)[network.output.name]
