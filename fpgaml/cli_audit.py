@@ -54,7 +54,7 @@ def audit_model(
         if as_json:
             status.stop()
         with keras_noise(Path(folder) / "log"):
-            found = audit(model, against_hls4ml=against_hls4ml, progress=tell, **options)
+            found = audit(model, progress=tell, **options)
     if as_json:
         sys.stdout.write(json.dumps(found.record(), indent=1) + "\n")
     else:
