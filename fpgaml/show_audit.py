@@ -126,10 +126,10 @@ def _show_details(console: Console, number: int, side: Side) -> None:
         return
     if side.call or side.first or side.failed:
         console.print(f"\n[bold]{number}. {escape(side.name)}[/]  [dim]{escape(side.call)}[/]", soft_wrap=True)
-    if side.refused:
-        console.print(f"   its converter fails: [red]{escape(side.refused)}[/]", soft_wrap=True)
-        if not side.failed:
-            console.print("   so its own handlers for Keras 2, which know QKeras, were given the same layers")
+    if side.by_handlers:
+        console.print(
+            "   hls4ml's own handlers for Keras 2, which know QKeras, given the same layers, for its converter fails"
+        )
     if side.failed:
         console.print(f"   [red]{escape(side.failed)}[/]", soft_wrap=True)
     if side.first is None:

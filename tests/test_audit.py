@@ -371,7 +371,7 @@ def test_hls4ml_beside_the_emulator():
     run = StockRun("call", "refused it", None, 1.0, wrong, {"fc": wrong}, {}, {})
     side = _stock_side(run, GOLDEN, ["fc"], None, IMAGES)
     assert isinstance(side, Side)
-    assert (side.name, side.refused) == ("hls4ml, its Keras-2 handlers", "refused it")
+    assert (side.name, side.by_handlers) == ("hls4ml handlers, no backend", True)
     assert (side.logits_unequal, side.accuracy, side.agreement, side.must_agree) == (1, 1.0, 0.5, False)
     assert str(side.first) == (
         "layer 'fc': 1 of 4 values differ; the first at image 1, channel (0): Keras 3.0, hls4ml 0.0"
@@ -381,7 +381,7 @@ def test_hls4ml_beside_the_emulator():
 def test_hls4ml_that_fails_both_ways():
     run = StockRun("call", "one", "two", 1.0, None, {}, {}, {})
     side = _stock_side(run, GOLDEN, ["fc"], None, IMAGES)
-    assert (side.refused, side.failed) == ("one", "its Keras-2 handlers fail too: two")
+    assert (side.name, side.failed) == ("hls4ml handlers, no backend", "two")
 
 
 def test_types_are_short_in_the_table():
