@@ -10,15 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fpgaml.history import History
-<<<<<<< HEAD
 from fpgaml.profile import from_record, statistics_from
 from fpgaml.report import classification
 from fpgaml.report.estimates import cost_by_layer
 from fpgaml.report.profile_figures import draw_profile
-=======
-from fpgaml.report import classification
-from fpgaml.report.estimates import cost_by_layer
->>>>>>> learn
 from fpgaml.report.results import Facts
 
 if TYPE_CHECKING:
