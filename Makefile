@@ -21,7 +21,7 @@ check: .venv/dev
 	$(BIN)/mypy
 
 bench: .venv/ready
-	$(BIN)/python -m fpgaml.bench
+	$(BIN)/python -m fpgaml.benchmark
 
 hunt: .venv/dev
 	$(BIN)/python -m tests.hunt

@@ -71,8 +71,8 @@ class Interval:
 
     @property
     def bits(self) -> int:
-        """Bits of the narrowest signed type that holds it."""
-        return smallest(self.low, self.high, 0, signed=True).width
+        """Bits of the narrowest signed type that holds it; may be more than any type can have."""
+        return max(2, 1 + max((~code if code < 0 else code).bit_length() for code in (self.low, self.high)))
 
 
 def intervals(network: Network) -> dict[str, Interval]:
@@ -97,11 +97,12 @@ def tensor_types(network: Network) -> dict[str, FixedPoint]:
     ranges = intervals(network)
     found: dict[str, FixedPoint] = {}
     for layer in network:
-        found[layer.name] = _type(layer, ranges[layer.name], tuple(found[s] for s in layer.sources))
+        found[layer.name] = output_type(layer, ranges[layer.name], tuple(found[s] for s in layer.sources))
     return found
 
 
-def _type(layer: Layer, interval: Interval, sources: tuple[FixedPoint, ...]) -> FixedPoint:
+def output_type(layer: Layer, interval: Interval, sources: tuple[FixedPoint, ...]) -> FixedPoint:
+    """Return the type of one layer's output, for the interval of its codes and the types it reads."""
     match layer:
         case Input(type=kind) | Activation(type=kind) | AveragePool(type=kind):
             return kind

@@ -30,8 +30,8 @@ out = Console(highlight=False)
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this file to the command line."""
-    app.command()(trials)
-    app.command()(search)
+    app.command(rich_help_panel="Precision")(trials)
+    app.command(rich_help_panel="Precision")(search)
 
 
 def trials(

@@ -1,7 +1,7 @@
 """Compare executions of one network: float, as trained (QKeras), emulated, and as C++.
 
     Comparison             accuracies, agreement, mismatching bits and the images where float and hardware disagree
-    first_difference       the first layer, in topological order, where two executions differ
+    first_difference       the first layer, in topological order, where two executions differ, and the cause if known
 
 Two executions are compared as *numbers*, without tolerance: a mismatch is one value out of all that differs at all.
 """
@@ -9,49 +9,74 @@ Two executions are compared as *numbers*, without tolerance: a mismatch is one v
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fpgaml.accumulate import intervals
+from fpgaml.accumulate import intervals, tensor_types
+from fpgaml.cause import FLOAT32_EXACT, Cause, Diagnosis, case_of, diagnose
 from fpgaml.errors import DataError
 from fpgaml.fixed import Codes, Floats
-from fpgaml.network import Network
+from fpgaml.network import Activation, Network
 
-FLOAT32_EXACT = 1 << 24  # every integer up to this is a float32
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Example:
+    """One value that differs: where, and what either execution has."""
+
+    image: int
+    place: tuple[int, ...]
+    left: float
+    right: float
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Where two executions of a network first differ."""
+    """Where two executions of a network first differ, by how much, and why if that is known.
+
+    `largest` is a real number; `codes` is the same in units of the layer's last place, if its type is known.
+    """
 
     layer: str
     count: int
     total: int
-    image: int
-    place: tuple[int, ...]
     left: str
     right: str
-    left_value: float
-    right_value: float
+    examples: tuple[Example, ...]
     largest: float
+    codes: float | None = None
+    diagnosis: Diagnosis | None = None
 
     def __str__(self) -> str:
-        at = ", ".join(map(str, self.place))
+        first = self.examples[0]
+        at = ", ".join(map(str, first.place))
         return (
-            f"layer {self.layer!r}: {self.count} of {self.total} values differ; the first at image {self.image}, "
-            f"channel ({at}): {self.left} {self.left_value!r}, {self.right} {self.right_value!r}"
+            f"layer {self.layer!r}: {self.count} of {self.total} values differ; the first at image {first.image}, "
+            f"channel ({at}): {self.left} {first.left!r}, {self.right} {first.right!r}{self.closing}"
         )
+
+    @property
+    def closing(self) -> str:
+        """What is known beyond the values, as the end of a sentence; empty if nothing is."""
+        text = "" if self.codes is None else f"; the largest distance is {self.codes:,g} in units of the last place"
+        return text + (f"; cause: {self.diagnosis}" if self.diagnosis else "")
 
 
 def first_difference(
-    left: Mapping[str, Floats], right: Mapping[str, Floats], order: list[str], names: tuple[str, str]
+    left: Mapping[str, Floats],
+    right: Mapping[str, Floats],
+    order: list[str],
+    names: tuple[str, str],
+    network: Network | None = None,
 ) -> Difference | None:
     """Return the first layer of `order` whose values (images, *shape) differ, among those both have; None if equal.
 
-    `names` says what the two executions are called, e.g. ``("emulator", "C simulation")``.
+    `names` says what the two executions are called, e.g. ``("emulator", "C simulation")``. With the `network`,
+    distances are also given in codes, and the layer is recomputed from its inputs to find the cause (cause.py).
     """
     for layer in order:
         if layer not in left or layer not in right:
@@ -61,10 +86,76 @@ def first_difference(
             raise DataError(f"layer {layer!r}: {names[0]} has shape {a.shape}, {names[1]} {b.shape}")
         wrong = np.argwhere(a != b)
         if len(wrong):
-            at = tuple(int(i) for i in wrong[0])
+            examples = tuple(
+                Example(int(i), tuple(map(int, at)), float(a[(i, *at)]), float(b[(i, *at)]))
+                for i, *at in wrong[:EXAMPLES]
+            )
             largest = float(np.abs(a - b).max())
-            return Difference(layer, len(wrong), a.size, at[0], at[1:], *names, float(a[at]), float(b[at]), largest)
+            found = Difference(layer, len(wrong), a.size, *names, examples, largest)
+            return found if network is None else _explained(network, found, left, right)
     return None
+
+
+def _explained(
+    network: Network, found: Difference, left: Mapping[str, Floats], right: Mapping[str, Floats]
+) -> Difference:
+    """Add the distance in codes and the cause."""
+    fraction = tensor_types(network)[found.layer].fraction
+    codes = float(np.ldexp(found.largest, fraction))
+    inputs = {s: _codes(network, s, left, right) for s in network[found.layer].sources}
+    known = {name: array for name, array in inputs.items() if array is not None}
+    diagnosis = None
+    if known and len(known) == len(inputs):
+        for name, values in ((found.right, right), (found.left, left)):
+            shaped = np.asarray(values[found.layer], np.float64).reshape(-1, *network.shapes[found.layer])
+            diagnosis = _left_out(network, found.layer, values, known, shaped)
+            diagnosis = diagnosis or diagnose(network, found.layer, known, shaped)
+            if diagnosis:
+                diagnosis = Diagnosis(diagnosis.cause, f"in {name}, {diagnosis.text}")
+                break
+    return replace(found, codes=codes, diagnosis=diagnosis)
+
+
+def _left_out(
+    network: Network, layer: str, values: Mapping[str, Floats], inputs: Mapping[str, Codes], seen: Floats
+) -> Diagnosis | None:
+    """Return the requantizer just before `layer` that an execution has not, if passing it by gives what was `seen`."""
+    for source in network[layer].sources:
+        before = network[source]
+        if source in values or not isinstance(before, Activation):
+            continue
+        thinner = _without(network, before)
+        own = _codes(network, before.sources[0], values, {})
+        if own is None:
+            continue
+        given = {name: codes for name, codes in inputs.items() if name != source} | {before.sources[0]: own}
+        case = case_of(thinner, layer, given)
+        if np.array_equal(np.ldexp(case.output.astype(np.float64), -case.fraction), seen):
+            text = f"layer {source!r} is missing, and with it the cast to {before.type}"
+            return Diagnosis(Cause.MISSING_REQUANTIZER, text)
+    return None
+
+
+def _without(network: Network, gone: Activation) -> Network:
+    """Return the network with the readers of `gone` reading what it read."""
+    layers = []
+    for layer in network:
+        if layer.name != gone.name:
+            sources = tuple(gone.sources[0] if s == gone.name else s for s in layer.sources)
+            layers.append(replace(layer, sources=sources))
+    return Network(network.name, tuple(layers))
+
+
+def _codes(network: Network, layer: str, left: Mapping[str, Floats], right: Mapping[str, Floats]) -> Codes | None:
+    """Return a layer's codes (images, *shape): as either execution has them, else computed from what it reads."""
+    for values in (left, right):
+        if layer in values:
+            kind = tensor_types(network)[layer]
+            scaled = np.ldexp(np.asarray(values[layer], np.float64), kind.fraction)
+            return np.rint(scaled).astype(np.int64).reshape(-1, *network.shapes[layer])
+    sources = {s: _codes(network, s, left, right) for s in network[layer].sources}
+    known = {name: array for name, array in sources.items() if array is not None}
+    return case_of(network, layer, known).output if known and len(known) == len(sources) else None
 
 
 def float32_limit(network: Network) -> str | None:

@@ -133,6 +133,35 @@ OVERFLOWS = ("SAT", "WRAP")
 
 
 @dataclass(frozen=True)
+class Features:
+    """How a row of real features became codes in training, and must on the board.
+
+    ``none``: x * scale. ``feature``: (x - offset) * scale, each its own. ``sample``: the row's range to all codes.
+    The last two are rounded to even and limited to `bits` bits.
+    """
+
+    normalize: str
+    bits: int
+    offset: list[float]
+    scale: list[float]
+
+    def codes(self, values: ArrayLike) -> NDArray[np.int64]:
+        """Return the codes of real values (rows, features)."""
+        array = np.asarray(values, np.float64)
+        most = (1 << self.bits) - 1
+        if self.normalize == "none":
+            return np.rint(array * self.scale[0]).astype(np.int64)
+        if self.normalize == "feature":
+            scaled = (array - np.array(self.offset)) * np.array(self.scale)
+        else:
+            low = array.min(axis=1, keepdims=True)
+            span = array.max(axis=1, keepdims=True) - low
+            scaled = (array - low) * np.divide(most, span, out=np.zeros_like(span), where=span > 0)
+        codes: NDArray[np.int64] = np.clip(np.rint(scaled), 0, most).astype(np.int64)
+        return codes
+
+
+@dataclass(frozen=True)
 class Settings:
     """What ``network.json`` says."""
 
@@ -146,19 +175,23 @@ class Settings:
     bitstream: str
     dma: str
     ip: str
+    features: Features | None = None  # how the features of a table become codes
 
     @classmethod
     def read(cls, folder: Path) -> Settings:
         """Read ``network.json`` in `folder`."""
         found = json.loads((folder / "network.json").read_text(encoding="utf-8"))
         found |= {key: Port(**found[key]) for key in ("input", "output")}
+        found["features"] = Features(**found["features"]) if found["features"] else None
         return cls(**found | {"pixel_codes": tuple(found["pixel_codes"])})
 
     def codes(self, images: ArrayLike) -> NDArray[np.int64]:
-        """Return input codes for images: uint8 pixels through the table, real values through the input type."""
+        """Return input codes: uint8 pixels through their table, features as in training, or the input type."""
         array = np.asarray(images)
         if array.dtype == np.uint8 and self.pixel_codes:
             return np.array(self.pixel_codes, np.int64).take(array)
+        if self.features:
+            return self.features.codes(array)
         if array.dtype.kind == "f":
             return self.input.encode(array)
         raise ValueError(f"images must be uint8 pixels (with a pixel table) or real values, not {array.dtype}")
@@ -199,7 +232,8 @@ class Accelerator:
 
     def classify(self, images: ArrayLike) -> NDArray[np.int64]:
         """Return the class of each image: the index of its largest logit, the first if several are equal."""
-        return self.run(self.settings.codes(images)).argmax(axis=1).astype(np.int64)
+        found: NDArray[np.int64] = np.argmax(self.run(self.settings.codes(images)), axis=1)
+        return found
 
     def self_check(self) -> int:
         """Run the golden vectors; return how many images they are. Raises: RuntimeError at a wrong code."""

@@ -7,7 +7,7 @@
 
 Every tensor has a name: ``fc1.kernel`` and ``fc1.bias`` for weights, ``fc1_relu`` for the output of an `Activation`,
 an `AveragePool` or the `Input`. Outputs of all other layers are exact and have no type to choose. This is the form in
-which types are swept (sweep.py) and searched (quantize.py).
+which types are swept (sweep.py) and searched (posttraining.py).
 """
 
 from __future__ import annotations
@@ -97,6 +97,24 @@ def build(model: FloatModel, types: Mapping[str, FixedPoint]) -> Network:
     if unknown := [name for name in types if name not in names]:
         raise ConfigError(f"{model.name!r} has no tensor {unknown[0]!r}{nearest(unknown[0], names)}")
     return Network(model.name, tuple(_build_layer(layer, types) for layer in model.layers))
+
+
+def network_sizes(network: Network) -> dict[str, int]:
+    """Return the number of values of each tensor of a network: of a weight array, or of one image."""
+    found = {layer.name: int(np.prod(network.shapes[layer.name])) for layer in network}
+    for layer in network:
+        found |= {f"{layer.name}.{field}": weights.codes.size for field, weights in weights_of(layer).items()}
+    return found
+
+
+def weight_bits(sizes: Mapping[str, int], types: Mapping[str, FixedPoint]) -> int:
+    """Return the bits of all weights and biases together."""
+    return sum(sizes[name] * kind.width for name, kind in types.items() if "." in name)
+
+
+def activation_bits(sizes: Mapping[str, int], types: Mapping[str, FixedPoint]) -> int:
+    """Return the bits of all rounded tensors of one image together."""
+    return sum(sizes[name] * kind.width for name, kind in types.items() if "." not in name)
 
 
 def quantized_weights(values: Floats, kind: FixedPoint) -> Weights:

@@ -20,17 +20,20 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from fpgaml import emulate, verbs
+from fpgaml import bench, emulate, verbs
 from fpgaml.accumulate import tensor_types
 from fpgaml.comparison import Comparison, Difference, Execution, first_difference, float32_limit
 from fpgaml.dataset import Dataset
 from fpgaml.design import check_design
-from fpgaml.errors import BitMismatch, ConfigError, nearest
+from fpgaml.errors import BitMismatch, ConfigError, UnsupportedLayer, nearest
 from fpgaml.external import csim
 from fpgaml.fixed import Floats
+from fpgaml.histogram import Statistics
 from fpgaml.history import Epoch, History
 from fpgaml.network import Network, load, save
+from fpgaml.precision import at_equal_bits, open_float
 from fpgaml.profile import plain, profile
+from fpgaml.recommend import Criterion, recommend
 from fpgaml.report import results
 from fpgaml.runcard import RunCard
 from fpgaml.skeleton import skeleton
@@ -214,15 +217,49 @@ def _quantize(workspace: Workspace, listener: Listener) -> str:
 def _profile(workspace: Workspace, listener: Listener) -> str:
     data, network = verbs.load_data(workspace.card), load(workspace / "network.npz")
     found = profile(network, data.x_test, data.y_test)
-    text = json.dumps(plain(found), indent=1)
+    types = recommend(network, data.x_test, Criterion.OBSERVED, data.y_test)
+    with keras_noise(workspace.log("profile")):
+        floats, after_training = _float_profile(workspace, data)
+    record = {
+        "profile": found,
+        "floats": floats,
+        "after_training": after_training,
+        "recommendation": {
+            name: getattr(types, name)
+            for name in (
+                "criterion", "choices", "images", "promised", "changed_outputs", "correct_before", "correct_after",
+                "weight_bits", "activation_bits",
+            )
+        },
+    }  # fmt: skip
+    text = json.dumps(plain(record), indent=1)
     workspace.write("profile.json", lambda path: path.write_text(text, encoding="utf-8"))
-    return f"ranges and used bits of {len(found.tensors)} tensors over {len(data.x_test):,} images"
+    overflowing = sum(1 for t in found.tensors if t.cast and t.cast.overflowed)
+    return (
+        f"{len(found.tensors)} tensors over {len(data.x_test):,} images, {overflowing} saturate or wrap somewhere; "
+        f"types that never do: {types.activation_bits[1] - types.activation_bits[0]:+,} activation bits an image"
+    )
+
+
+def _float_profile(workspace: Workspace, data: Dataset) -> tuple[dict[str, Statistics], dict[str, Any]]:
+    """Return the float model's tensors and what it keeps of its accuracy when only rounded, at the card's bits."""
+    try:
+        subject = open_float(workspace / "float.keras", data)
+    except UnsupportedLayer as error:
+        return {}, {"note": str(error)}
+    own = workspace.card.quantization
+    if own.layers or own.weight_bits != own.activation_bits:
+        return subject.float_statistics(), {"note": "the layers have different numbers of bits"}
+    correct = at_equal_bits(subject, own.weight_bits)
+    return subject.float_statistics(), {"bits": own.weight_bits, "correct": correct, "images": len(data.x_test)}
 
 
 def _convert(workspace: Workspace, listener: Listener) -> str:
     network, design = load(workspace / "network.npz"), workspace.card.design.resolve()
     check_design(network, design)
     verbs.convert(network, design, workspace / "hls", log=workspace.log("convert"))
+    with np.load(workspace / "golden.npz") as file:
+        bench.complete(network, design, workspace / "hls", file[network.input.name])
     return f"{design.backend} {design.io_type} project for {design.part}, types and weights read back equal"
 
 
@@ -230,7 +267,7 @@ def _csim(workspace: Workspace, listener: Listener) -> str:
     data, network = verbs.load_data(workspace.card), load(workspace / "network.npz")
     listener.progress(0, len(data.x_test), "compiling with g++")
     start = time.perf_counter()
-    program = csim.build(network, workspace / "hls", log=workspace.log("g++"))
+    program = csim.build(network, workspace / "hls", log=workspace.log("g++"), images=len(data.x_test))
     compiled = time.perf_counter()
     total = len(data.x_test)
     logits, _ = csim.simulate(program, data.x_test, progress=lambda n: listener.progress(n, total, "images"))
@@ -294,8 +331,15 @@ STEPS = (
         ("data", "training", "compress", "compression", "quantization", "output"),
         STACK,
     ),
-    Step("profile", _profile, ("network.npz",), ("profile.json",), ("data",), ("numpy",)),
-    Step("convert", _convert, ("network.npz",), ("hls",), ("design",), ("hls4ml",)),
+    Step(
+        "profile",
+        _profile,
+        ("network.npz", "float.keras"),
+        ("profile.json",),
+        ("data", "quantization"),
+        ("numpy", "tensorflow", "keras"),
+    ),
+    Step("convert", _convert, ("network.npz", "golden.npz"), ("hls",), ("design",), ("hls4ml",)),
     Step("csim", _csim, ("network.npz", "golden.npz", "hls"), ("csim.npz",), ("data",)),
     Step("estimate", _estimate, ("network.npz", "hls"), ("estimate.json",), ("design",)),
     Step(
@@ -373,7 +417,7 @@ def prove(workspace: Workspace, network: Network, comparison: Comparison) -> Pro
     for side, values in sides.items():
         if side == "QKeras" and limit is not None:
             continue  # float32 cannot be the reference there; the report says so
-        found = first_difference(golden, values, order, ("emulator", side))
+        found = first_difference(golden, values, order, ("emulator", side), network)
         if found or counts[side]:
             failure = _failure(side, counts[side], total, found, comparison, network.output.name)
             break

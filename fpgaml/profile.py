@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from fpgaml.accumulate import Interval, intervals, tensor_types
 from fpgaml.emulate import Emulator
-from fpgaml.errors import ConfigError, DataError
+from fpgaml.errors import ConfigError, DataError, FormatError
 from fpgaml.fixed import MAX_WIDTH, Codes, FixedPoint, Floats, Overflow, smallest
 from fpgaml.histogram import CodeCounter, FloatCounter, Histogram, Statistics, summarize
 from fpgaml.network import (
@@ -228,13 +228,38 @@ def plain(value: Any) -> Any:
     if isinstance(value, FixedPoint):
         return str(value)
     if is_dataclass(value):
-        record = {f.name: plain(getattr(value, f.name)) for f in fields(value)}
-        return {"name": value.name, **record} if isinstance(value, TensorProfile) else record
+        extra = {"name": value.name, "type_width": value.type.width} if isinstance(value, TensorProfile) else {}
+        return extra | {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [plain(item) for item in value]
     return str(value) if isinstance(value, StrEnum) else value
+
+
+def from_record(record: Mapping[str, Any]) -> Profile:
+    """Return the profile that `plain` wrote as `record`. Raises: FormatError if it is none."""
+    try:
+        tensors = tuple(_tensor_from(one) for one in record["tensors"])
+        return Profile(record["network"], record["digest"], record["images"], tuple(record["classes"]), tensors)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"this is no profile that fpgaml wrote: {error!r}") from error
+
+
+def _tensor_from(record: Mapping[str, Any]) -> TensorProfile:
+    made = {f.name: record[f.name] for f in fields(TensorProfile)}
+    made |= {"role": Role(record["role"]), "type": FixedPoint.parse(record["type"])}
+    made |= {"statistics": statistics_from(record["statistics"]), "bit_use": tuple(record["bit_use"])}
+    if record["cast"] is not None:
+        made["cast"] = Cast(**{**record["cast"], "overflow_by_class": tuple(record["cast"]["overflow_by_class"])})
+    return TensorProfile(**made)
+
+
+def statistics_from(record: Mapping[str, Any]) -> Statistics:
+    """Return the statistics that `plain` wrote as `record`."""
+    octaves = tuple((int(power), int(count)) for power, count in record["octaves"])
+    lists = {"quantiles": tuple(record["quantiles"]), "magnitudes": tuple(record["magnitudes"]), "octaves": octaves}
+    return Statistics(**{**record, **lists})
 
 
 def before_rounding(layer: Activation | Table, codes: Codes, fraction: int) -> tuple[Codes, int]:

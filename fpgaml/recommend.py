@@ -31,12 +31,11 @@ from numpy.typing import NDArray
 from fpgaml.accumulate import Interval, before_cast, output_interval, tensor_types
 from fpgaml.comparison import classify
 from fpgaml.emulate import run
-from fpgaml.errors import ConfigError
+from fpgaml.errors import ConfigError, nearest
 from fpgaml.fixed import MAX_WIDTH, Codes, FixedPoint, smallest
-from fpgaml.floatmodel import TYPED, build, from_network, types_of
+from fpgaml.floatmodel import TYPED, activation_bits, build, from_network, network_sizes, types_of, weight_bits
 from fpgaml.network import Activation, AveragePool, Input, Layer, Network, Weights
 from fpgaml.profile import Outputs, Role, before_rounding, count, profile, without_overflow
-from fpgaml.quantize import activation_bits, network_sizes, weight_bits
 
 
 class Criterion(StrEnum):
@@ -46,6 +45,14 @@ class Criterion(StrEnum):
     OBSERVED = "observed"
     SHARE = "share"
     PROVED = "proved"
+
+
+def named_criterion(name: str) -> Criterion:
+    """Return the criterion called `name`. Raises: ConfigError."""
+    known = [str(one) for one in Criterion]
+    if name not in known:
+        raise ConfigError(f"criterion must be one of {', '.join(known)}, not {name!r}{nearest(name, known)}")
+    return Criterion(name)
 
 
 @dataclass(frozen=True)

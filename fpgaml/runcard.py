@@ -490,6 +490,7 @@ class Output(Section):
     """Where the run lives and what it keeps."""
 
     folder: str = Field(default="hls_projects", min_length=1, description="runs go to <folder>/<name>")
+    note: str = Field(default="", description="stands at the top of the report")
     golden_images: int = Field(
         default=100, ge=1, le=10_000, description="test images whose every layer is kept and compared"
     )
@@ -622,6 +623,22 @@ def changed(card: RunCard, changes: Mapping[str, Any]) -> RunCard:
     Raises: ConfigError as `card_of`.
     """
     return card_of(_merged(card.model_dump(mode="json"), changes), f"run card {card.name!r}", card.folder)
+
+
+FAST_EPOCHS, FAST_BATCH = 3, 200
+
+
+def hurried(card: RunCard) -> RunCard:
+    """Return the card for a first result in seconds: few epochs of large batches, under the name `<name>_fast`."""
+    epochs = {"epochs": min(card.training.epochs, FAST_EPOCHS), "batch": max(card.training.batch, FAST_BATCH)}
+    again = {"epochs": min(card.quantization.epochs, FAST_EPOCHS), "batch": max(card.quantization.batch, FAST_BATCH)}
+    note = (
+        f"FAST RUN: {epochs['epochs']} of {card.training.epochs} float epochs and {again['epochs']} of "
+        f"{card.quantization.epochs} quantized ones, in larger batches. The accuracies are not those of the card."
+    )
+    return changed(
+        card, {"name": f"{card.name}_fast", "training": epochs, "quantization": again, "output": {"note": note}}
+    )
 
 
 def to_toml(card: RunCard) -> str:

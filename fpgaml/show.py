@@ -75,5 +75,7 @@ def closing_table(console: Console, workspace: Workspace) -> None:
             "-" if wrong is None else f"{wrong:,} of {comparison['logits']:,}",
         )
     console.print()
+    if record["note"]:
+        console.print(f"[bold yellow]{record['note']}[/]\n")
     console.print(table)
     console.print(f"\nreport: {workspace / 'report.md'}", soft_wrap=True)

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpgaml.accuracy import right_answers
 from fpgaml.errors import ConfigError, nearest
 from fpgaml.fixed import FixedPoint, Floats, Overflow, Rounding
-from fpgaml.floatmodel import FloatModel, build
+from fpgaml.floatmodel import FloatModel, build, network_sizes, weight_bits
 from fpgaml.network import Network
-from fpgaml.quantize import network_sizes, right_answers, weight_bits
 
 
 class Swept(StrEnum):
@@ -32,6 +32,14 @@ class Swept(StrEnum):
     ALL = "all"
     WEIGHTS = "weights"
     ACTIVATIONS = "activations"
+
+
+def named_tensors(name: str) -> Swept:
+    """Return what is swept by its name. Raises: ConfigError."""
+    known = [str(one) for one in Swept]
+    if name not in known:
+        raise ConfigError(f"tensors to sweep must be one of {', '.join(known)}, not {name!r}{nearest(name, known)}")
+    return Swept(name)
 
 
 @dataclass(frozen=True)

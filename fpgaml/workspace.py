@@ -9,6 +9,7 @@
       golden.npz           test images and every layer's codes, by the emulator; keras_golden.npz by Keras
       profile.json         ranges and used bits of every tensor
       hls/                 the HLS project          csim.npz               what its C++ computed
+      synth/               vendor runs              reports/  board/       reports from elsewhere, board packages
       estimate.json        latency and resources before synthesis
       comparison.json      logs/                    report.md report.json figures/
       run.json             which step made what, from what, when
@@ -28,6 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fpgaml.archive import sources
 from fpgaml.errors import ConfigError, FormatError
 from fpgaml.runcard import RunCard, to_toml
 
@@ -103,14 +105,17 @@ class Workspace:
 
 
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file, or of all files in a folder with their names; "" if it does not exist."""
+    """Return the SHA-256 of a file, or of all files in a folder with their names; "" if it does not exist.
+
+    What vendor tools and compilers leave in a project does not count: opening it there must not undo a step.
+    """
     if path.is_file():
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     if not path.is_dir():
         return ""
     sha = hashlib.sha256()
-    for inner in sorted(p for p in path.rglob("*") if p.is_file()):
+    for inner in sorted(sources(path)):
         sha.update(f"{inner.relative_to(path)} {digest_of(inner)}\n".encode())
     return sha.hexdigest()
 

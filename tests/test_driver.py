@@ -6,8 +6,10 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from fpgaml.driver import RUN_FOREVER, Accelerator, Port, Settings
+from fpgaml.dataset import Preprocessing
+from fpgaml.driver import RUN_FOREVER, Accelerator, Features, Port, Settings
 from fpgaml.fixed import FixedPoint, Overflow, Rounding
+from fpgaml.runcard import Normalize
 
 
 def port(count=3, width=14, fraction=9, signed=True, rounding="TRN", overflow="WRAP", data_width=32):
@@ -57,6 +59,16 @@ def test_encode_is_that_of_fixed_point(rounding, overflow, signed):
     one = port(1, 6, kind.fraction, signed, rounding, overflow)
     np.testing.assert_array_equal(one.encode(values), kind.encode(values))
     np.testing.assert_array_equal(one.decode(one.encode(values)), kind.decode(kind.encode(values)))
+
+
+@pytest.mark.parametrize("normalize", list(Normalize))
+def test_features_become_the_codes_of_training(normalize):
+    values = np.random.default_rng(3).integers(-40, 40, (30, 5)) / 8
+    values[4] = 1.5  # a sample without a range
+    names = tuple("abcde")
+    fitted = Preprocessing.fit(normalize, 7, names, values)
+    ours = Features(str(fitted.normalize), fitted.bits, list(fitted.offset), list(fitted.scale))
+    np.testing.assert_array_equal(ours.codes(values), fitted.codes(values))
 
 
 # ---- the PYNQ half ----
@@ -112,7 +124,13 @@ def package(tmp_path):
     """Return a board package of a network whose logits are the first three of its four codes, negated."""
     x, y = port(4, 8, 8, False, "RND", "SAT"), port()
     settings = {"name": "tiny", "digest": "0", "input": asdict(x), "output": asdict(y)}
-    settings |= {"pixel_codes": list(range(256)), "bitstream": "tiny.bit", "dma": "dma", "ip": "network_ip"}
+    settings |= {
+        "pixel_codes": list(range(256)),
+        "bitstream": "tiny.bit",
+        "dma": "dma",
+        "ip": "network_ip",
+        "features": None,
+    }
     (tmp_path / "network.json").write_text(json.dumps(settings), encoding="utf-8")
     golden = np.random.default_rng(0).integers(0, 256, (10, 4))
     np.save(tmp_path / "golden_input.npy", golden)

@@ -49,6 +49,12 @@ def ports(network: Network, data_width: int) -> tuple[Port, Port]:
     )
 
 
+def default_width(network: Network) -> int:
+    """Return 32, the width at which a DMA is smallest, or 64 if a code of the network needs more."""
+    widest = max(network.input.type.width, tensor_types(network)[network.output.name].width)
+    return 32 if widest <= 32 else 64
+
+
 def _port(network: Network, what: str, kind: FixedPoint, count: int, data_width: int) -> Port:
     try:
         return Port(count, kind.width, kind.fraction, kind.signed, str(kind.rounding), str(kind.overflow), data_width)
@@ -126,6 +132,7 @@ def _wrapper_text(network: Network, design: Design, project: Path, x: Port, y: P
         "data_width": str(x.data_width),
         "side": "0" if vitis else "1",  # Vivado HLS has no side channel of 0 bits
         "side_channels": "" if vitis else side,
+        "data_pack": "" if vitis else "#pragma HLS DATA_PACK variable=pack\n",  # as hls4ml's layers: one wide FIFO
         "axis": "mode=axis register_mode=both" if vitis else "axis register both",
         "keep_last": hex((1 << kept) - 1),
         "in_element": element.format("input_t"),

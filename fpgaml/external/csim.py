@@ -53,15 +53,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def build(network: Network, project: Path, *, log: Path, optimize: str = "-O1") -> Program:
+def build(network: Network, project: Path, *, log: Path, images: int = 1000) -> Program:
     """Compile the project that `convert` wrote for `network`; reuse an earlier build of the very same sources.
+
+    `images` is how many it is for: more of them repay a slower, better optimizing compilation.
 
     Raises: ToolNotFound without g++; ToolFailed with the last lines of its log; FormatError for a foreign project.
     """
     project = project.resolve()  # compiler and workers run elsewhere
     compiler = find_tool("g++", "for C simulation; install it with your system's compiler package (build-essential)")
     source, traced, in_code = harness(network, project)
-    flags = (*FLAGS, optimize)
+    flags = (*FLAGS, optimization(images))
     key = _digest(project, source, flags, compiler)
     folder = cache_folder() / key
     path = folder / "csim"
@@ -81,6 +83,11 @@ def build(network: Network, project: Path, *, log: Path, optimize: str = "-O1") 
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(f"compiled before: {path}\n", encoding="utf-8")
     return Program(path, project / "firmware", network, traced, in_code)
+
+
+def optimization(images: int) -> str:
+    """Return the g++ level that makes compile and simulate shortest together; measured in docs/decisions.md."""
+    return "-O0" if images <= 20 else "-O1"
 
 
 def cache_folder() -> Path:

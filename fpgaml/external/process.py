@@ -12,12 +12,14 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from fpgaml.errors import ToolFailed, ToolNotFound
 
 LAST_LINES = 12
+WATCH_S = 0.25
 
 
 def find_tool(name: str, wanted_for: str) -> str:
@@ -28,9 +30,18 @@ def find_tool(name: str, wanted_for: str) -> str:
     return found
 
 
-def run_tool(args: Sequence[str | Path], *, cwd: Path, log: Path, timeout_s: float | None = None) -> None:
+def run_tool(
+    args: Sequence[str | Path],
+    *,
+    cwd: Path,
+    log: Path,
+    timeout_s: float | None = None,
+    env: Mapping[str, str] | None = None,
+    watch: Callable[[str], None] | None = None,
+) -> None:
     """Run a program to its end, standard output and error into `log`.
 
+    `env` adds to the environment. `watch` is called with the log's last line whenever there is a new one.
     Raises: ToolNotFound if the program is missing; ToolFailed if it exits with another code than 0 or runs too long.
     """
     command = [str(arg) for arg in args]
@@ -46,11 +57,12 @@ def run_tool(args: Sequence[str | Path], *, cwd: Path, log: Path, timeout_s: flo
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                env=None if env is None else {**os.environ, **env},
             )
         except FileNotFoundError as error:
             raise ToolNotFound(f"{command[0]} was not found") from error
         try:
-            code = process.wait(timeout_s)
+            code = process.wait(timeout_s) if watch is None else _wait(process, timeout_s, log, watch)
         except subprocess.TimeoutExpired as error:
             stop(process)
             raise ToolFailed(
@@ -61,6 +73,23 @@ def run_tool(args: Sequence[str | Path], *, cwd: Path, log: Path, timeout_s: flo
             raise
     if code:
         raise ToolFailed(f"{_short(command)} failed with exit code {code}; log: {log}\n{last_lines(log)}")
+
+
+def _wait(process: subprocess.Popen[bytes], timeout_s: float | None, log: Path, watch: Callable[[str], None]) -> int:
+    """Wait for a program while its log is watched. Raises: subprocess.TimeoutExpired."""
+    end = None if timeout_s is None else time.monotonic() + timeout_s
+    shown = ""
+    while True:
+        try:
+            return process.wait(WATCH_S if end is None else max(0.0, min(WATCH_S, end - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            if end is not None and time.monotonic() >= end:
+                raise
+        finally:
+            line = last_lines(log, 1).strip()
+            if line != shown:
+                watch(line)
+                shown = line
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fpgaml.accumulate import tensor_types
 from fpgaml.design import Backend, Design
 from fpgaml.diagram import diagram, shape_text, weight_count
-from fpgaml.external.axi import Wrapper, write_lite, write_stream
+from fpgaml.external.axi import Wrapper, default_width, write_lite, write_stream
 from fpgaml.external.testbench import fill, write_testbench
 from fpgaml.measurement import Measurement, Metric
 from fpgaml.network import Network, weights_of
@@ -36,16 +36,18 @@ def write_project(
     codes: NDArray[np.integer],
     *,
     wrapper: Wrapper | None = Wrapper.STREAM,
-    data_width: int = 32,
+    data_width: int | None = None,
     estimate: Estimate | None = None,
 ) -> None:
     """Write everything around the C++ of a converted project; `codes` are the golden input images.
+
+    `data_width` of the stream: 32 bits if not given, or 64 if a code needs more.
 
     Raises: ConfigError if the wrapper cannot carry the codes; DataError, FormatError as `write_testbench`.
     """
     write_testbench(network, project, codes)
     if wrapper is Wrapper.STREAM:
-        write_stream(network, design, project, data_width)
+        write_stream(network, design, project, data_width or default_width(network))
     elif wrapper is Wrapper.LITE:
         write_lite(network, design, project)
     write_scripts(network, design, project, wrapper=wrapper)

@@ -3,7 +3,9 @@
     csynth.xml, <top>_csynth.xml   Vivado HLS and Vitis HLS: design, and in Vitis HLS every module
     <top>_csynth.rpt               the same for people
     csynth.rpt                     the summary of Vitis HLS: every module
+    <top>_cosim.rpt                cosimulation: latency and interval that the Verilog took
     vivado_synth.rpt               Vivado's report_utilization after logic synthesis
+    vivado_timing.rpt              Vivado's report_timing_summary: the clock period that would do
 
 `parse(text, name)` finds out by itself which of them a text is. What is not in a report has no Measurement. A report
 of another tool, one that is cut off, and one of another design than asked for are refused with the file, the line and
@@ -32,7 +34,9 @@ class Kind(StrEnum):
     """Which program wrote a report, and after which step."""
 
     CSYNTH = "HLS csynth"
+    COSIM = "cosimulation"
     SYNTHESIS = "logic synthesis"
+    TIMING = "timing"
 
 
 @dataclass(frozen=True)
@@ -69,13 +73,16 @@ def read(path: Path, top: str | None = None) -> Report:
     return parse(text, str(path), top)
 
 
+PATTERNS = ("**/syn/report/csynth.xml", "**/sim/report/*_cosim.rpt", "**/vivado_synth.rpt", "**/vivado_timing.rpt")
+
+
 def find(project: Path, top: str | None = None) -> list[Report]:
     """Return the reports of an hls4ml project folder, csynth before logic synthesis; empty if it has none.
 
     Of the XML and text forms of one report the XML is read. Raises: ReportError if one is damaged or of another design.
     """
     found = []
-    for pattern in ("**/syn/report/csynth.xml", "**/vivado_synth.rpt"):
+    for pattern in PATTERNS:
         paths = sorted(project.glob(pattern)) or sorted(project.glob(pattern.rsplit("/", 1)[-1]))
         found += [read(path, top) for path in paths]
     return found
@@ -92,8 +99,10 @@ def parse(text: str, name: str, top: str | None = None) -> Report:
         report = _parse_summary(text, name)
     elif re.search(r"== V\w+ HLS Report for", text):
         report = _parse_rpt(text, name)
+    elif re.search(r"\+\s+RTL\s+\+\s+Status\s+\+", text):
+        report = _parse_cosim(text, name)
     elif "Tool Version" in text and "Vivado v." in text:
-        report = _parse_utilization(text, name)
+        report = _parse_timing(text, name) if "Design Timing Summary" in text else _parse_utilization(text, name)
     else:
         first = next((line.strip() for line in text.splitlines() if line.strip(" =-\t")), "nothing")
         raise ReportError(
@@ -290,6 +299,48 @@ def _parse_utilization(text: str, name: str) -> Report:
         elif metric is not Metric.URAM:
             raise ReportError(f"{name}, line {len(lines)}: expected a row for {metric}, found the end of the report")
     return Report(name, Kind.SYNTHESIS, "Vivado", version, device, top, None, found)
+
+
+# -- vivado_timing.rpt -----------------------------------------------------------------------------------------
+
+
+def _parse_timing(text: str, name: str) -> Report:
+    """Read the worst slack and the clock; the period that would do is period - slack."""
+    lines = text.splitlines()
+    version = _search(lines, r"\| Tool Version\s*:\s*Vivado v\.(\S+)", "a line '| Tool Version'", name)[1]
+    top = _search(lines, r"\| Design\s*:\s*(\S+)", "a line '| Design'", name)[1]
+    device = _search(lines, r"\| Device\s*:\s*(\S+)", "a line '| Device'", name)[1]
+    start = _line_of(lines, r"\| Design Timing Summary", "the design timing summary", name)
+    slack = _search(lines[start:], r"^\s*(-?\d+\.\d+|NA)\s+(-?\d+\.\d+|NA)\s+", "a row of slacks", name)[1]
+    period = _search(lines, r"^ap_clk\s+\{[^}]*\}\s+([\d.]+)\s", "the row of ap_clk in the clock summary", name)[1]
+    found = {}
+    if slack != "NA":
+        needed = round(float(period) - float(slack), 6)
+        found[Metric.CLOCK] = _measured(top, Metric.CLOCK, needed, f"Vivado {version}", Source.IMPLEMENTATION)
+    return Report(name, Kind.TIMING, "Vivado", version, device, top, float(period), found)
+
+
+# -- <top>_cosim.rpt -------------------------------------------------------------------------------------------
+
+
+def _parse_cosim(text: str, name: str) -> Report:
+    """Read the row of the language that was simulated. The report gives neither part nor tool version."""
+    named = re.fullmatch(r"(\w+)_cosim\.rpt", Path(name).name)
+    if not named:
+        raise ReportError(f"{name}: expected a file called <design>_cosim.rpt, for its text does not say the design")
+    top = named[1]
+    lines = text.splitlines()
+    tool = _search(lines, r"Simulation tool\s*:\s*(\w+)", "a line 'Simulation tool'", name)[1]
+    for line in lines:
+        cells = _cells(line)
+        if len(cells) < 8 or cells[0] not in ("Verilog", "VHDL") or cells[1] == "NA":
+            continue
+        if cells[1] != "Pass":
+            raise ReportError(f"{name}: cosimulation of {top!r} did not pass but ended with {cells[1]!r}")
+        values = {Metric.LATENCY: cells[4], Metric.INTERVAL: cells[7]}  # the largest of each
+        found = {m: _measured(top, m, float(v), tool, Source.RTLSIM) for m, v in values.items() if v.isdigit()}
+        return Report(name, Kind.COSIM, tool, "", "", top, None, found)
+    raise ReportError(f"{name}, line {len(lines)}: expected a row of Verilog or VHDL that was simulated, found the end")
 
 
 # -- helpers ---------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ The golden vectors are input codes and the emulator's codes for the logits and f
 can read. The C++ finds them relative to its own source file, so csim, cosim and g++ run the very same check.
 
 hls4ml keeps every weight twice: ``weights/*.txt``, read in C simulation, and ``weights/*.h``, read by synthesis only.
-A difference in the second would first show on the board; `WeightFiles.HEADER` compiles the test bench with those.
+A difference in the second would first show on the board; `WeightFiles.HEADER` runs the test bench with those.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from fpgaml.accumulate import tensor_types
 from fpgaml.emulate import trace
-from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError, ToolFailed
+from fpgaml.errors import BitMismatch, DataError, FormatError, ToolFailed
 from fpgaml.external.csim import cache_folder
 from fpgaml.external.process import find_tool, run_tool
 from fpgaml.network import Network
@@ -92,20 +92,32 @@ def run_testbench(
     `name` is the network's. Only headers of the project are used. `trace` compares each layer too.
     Raises: BitMismatch with the first difference; DataError for missing or cut data; ToolFailed if it does not compile.
     """
-    if trace and weights is WeightFiles.HEADER:
-        raise ConfigError("a traced test bench must read the text weights: hls4ml's tracing is left out of synthesis")
     project = project.resolve()
     source = project / f"{name}_test.cpp"
     if not source.is_file():
         raise FormatError(f"{project} has no test bench {source.name}; write it with `write_testbench`")
-    sources, flags = [source.name], ["-I."]
-    if weights is WeightFiles.HEADER:
-        flags.append("-DFPGAML_HEADER_WEIGHTS")
-    else:
-        sources.append(f"firmware/{name}.cpp")
-    if trace:
-        flags.append("-DFPGAML_TRACE")
-    return run_verdict(compile_program(project, sources, flags, log), project, log, timeout_s)
+    flags = ["-I.", *(["-DFPGAML_TRACE"] if trace else [])]
+    program = compile_program(project, [source.name, f"firmware/{name}.cpp"], flags, log)
+    if weights is WeightFiles.TEXT:
+        return run_verdict(program, project, log, timeout_s)
+    with tempfile.TemporaryDirectory(prefix="fpgaml-header-") as folder:
+        weights_of_headers(project, Path(folder))
+        return run_verdict(program, Path(folder), log, timeout_s)
+
+
+def weights_of_headers(project: Path, folder: Path) -> None:
+    """Write the weights of a project's headers as text into ``<folder>/firmware/weights``, its golden vectors beside.
+
+    A program that runs in `folder` finds there what synthesis would build in. Raises: FormatError without weights.
+    """
+    target = folder / "firmware" / "weights"
+    target.mkdir(parents=True)
+    for header in sorted((project / "firmware" / "weights").glob("*.h")):
+        found = re.search(r"= \{(.*)\};", header.read_text(encoding="utf-8"), re.DOTALL)
+        if not found:
+            raise FormatError(f"{header} has no weights between '= {{' and '}};'")
+        (target / f"{header.stem}.txt").write_text(found[1].replace("\n", ""), encoding="utf-8")
+    (folder / "tb_data").symlink_to(project / "tb_data")
 
 
 def compile_program(project: Path, sources: list[str], flags: list[str], log: Path) -> Path:

@@ -15,6 +15,8 @@ def layer_outputs(model: Any, names: dict[str, str], values: Any) -> dict[str, F
 
     `names` maps each key to the name of a Keras layer.
     """
-    probe = keras.Model(model.inputs, {key: model.get_layer(name).output for key, name in names.items()})
-    found = probe([np.asarray(values, np.float32)], training=False)
+    if not names:
+        return {}
+    probe = keras.Model(model.inputs[0], {key: model.get_layer(name).output for key, name in names.items()})
+    found = probe(np.asarray(values, np.float32), training=False)
     return {key: np.asarray(value, np.float64) for key, value in found.items()}

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from fpgaml.comparison import classify
 from fpgaml.errors import UnsupportedLayer
 from fpgaml.fixed import Floats
 from fpgaml.floatmodel import FloatLayer, FloatModel
@@ -53,6 +54,7 @@ class FloatReading:
     model: FloatModel
     keras_names: dict[str, str]
     notes: tuple[str, ...]
+    shapes: dict[str, Shape]
 
 
 def read(model: Any, *, name: str) -> FloatReading:
@@ -63,8 +65,10 @@ def read(model: Any, *, name: str) -> FloatReading:
     """
     walk = _Walk()
     nodes = list(graph_nodes(model))
-    functional = keras.Model(model.inputs, model.outputs)
-    walk.folded, walk.gone = fold(functional)
+    # `fold` asks which layers read which: a fresh copy has the edges of this graph only, a loaded model also older ones
+    copy = keras.models.clone_model(keras.Model(model.inputs, model.outputs))
+    copy.set_weights(model.get_weights())
+    walk.folded, walk.gone = fold(copy)
     for at, (layer, sources) in enumerate(nodes):
         kind = type(layer).__name__
         if kind not in READERS:
@@ -77,13 +81,28 @@ def read(model: Any, *, name: str) -> FloatReading:
         node = FloatNode(layer, before, at == len(nodes) - 1, _is_rounded_next(layer, readers, walk.gone))
         walk.outputs[layer.name] = READERS[kind](walk, node)
     _end_in_logits(walk)
-    return FloatReading(FloatModel(name, tuple(walk.layers)), walk.keras_names, tuple(walk.names.notes))
+    return FloatReading(FloatModel(name, tuple(walk.layers)), walk.keras_names, tuple(walk.names.notes), walk.shapes)
 
 
 def batches(model: Any, reading: FloatReading, values: NDArray[Any], *, batch: int = BATCH) -> Iterator[dict[str, Any]]:
     """Yield the float outputs (images, *shape) by tensor name, for input `values` (images, *shape), batch by batch."""
     for at in range(0, len(values), batch):
-        yield layer_outputs(model, reading.keras_names, values[at : at + batch])
+        images = values[at : at + batch]
+        found = {reading.model.layers[0].name: images, **layer_outputs(model, reading.keras_names, images)}
+        # global pooling in Keras drops axes that our tensor still has
+        yield {name: array.reshape(len(array), *reading.shapes[name]) for name, array in found.items()}
+
+
+def answers(model: Any, values: NDArray[Any], *, batch: int = BATCH) -> NDArray[np.int64]:
+    """Return the class (images,) that a float model gives each image (images, *shape): the largest output.
+
+    With one output: 1 where it is above 0, or above one half if it comes out of a sigmoid.
+    """
+    probe = keras.Model(model.inputs[0], model.outputs[0])
+    parts = [np.asarray(probe(values[at : at + batch], training=False)) for at in range(0, len(values), batch)]
+    outputs = np.concatenate(parts).reshape(len(values), -1)
+    activation = getattr(getattr(model.layers[-1], "activation", None), "__name__", "")
+    return classify(outputs - 0.5 if outputs.shape[1] == 1 and activation == "sigmoid" else outputs)
 
 
 @dataclass(frozen=True)
@@ -156,7 +175,7 @@ def _input(walk: _Walk, node: FloatNode) -> str:
     if any(n is None for n in dims):
         raise UnsupportedLayer(f"the input has the dynamic shape {dims}; every axis but the images must be fixed")
     name = "image" if node.layer.name.startswith("input") else node.layer.name
-    return walk.add(Input, name, (), dims, {"dims": dims}, keras_name=node.layer.name)
+    return walk.add(Input, name, (), dims, {"dims": dims})
 
 
 def _dense(walk: _Walk, node: FloatNode) -> str:

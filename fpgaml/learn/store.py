@@ -5,9 +5,12 @@ A file appears whole or not at all, and loading finds every QKeras class without
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import h5py
 import keras
 from qkeras.utils import _add_supported_quantized_objects
 
@@ -38,3 +41,40 @@ def load(path: Path) -> keras.Model:
     except (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FormatError(f"{path} is not a Keras model that can be read: {reason}") from error
+
+
+def written_layers(path: Path) -> list[tuple[str, str, bool]]:
+    """Return (name, class, whether it is Python code of the file's own) of each layer a model file lists.
+
+    Only the description is parsed: nothing is loaded, nothing is run. Empty if the file is no Keras model.
+    """
+    try:
+        text = _description(path)
+        config = json.loads(text)["config"]
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return []
+    entries = config["layers"] if isinstance(config, dict) else config
+    return [(_name(entry), entry["class_name"], _own_code(entry)) for entry in entries]
+
+
+def _description(path: Path) -> str:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            return file.read("config.json").decode()
+    with h5py.File(path, "r") as file:
+        return str(file.attrs["model_config"])
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return str(entry.get("config", {}).get("name") or entry.get("name") or "")
+
+
+def _own_code(entry: dict[str, Any]) -> bool:
+    """Return whether a layer is a Lambda, or of a class that neither Keras nor QKeras has."""
+    kind, module = entry["class_name"], str(entry.get("module") or "")
+    if kind == "Lambda":
+        return True
+    known: dict[str, object] = {}
+    _add_supported_quantized_objects(known)
+    ours = module.split(".")[0] in ("keras", "qkeras", "tensorflow")
+    return not (ours or kind in known or (not module and hasattr(keras.layers, kind)))

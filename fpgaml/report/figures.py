@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fpgaml.history import History
+from fpgaml.profile import from_record, statistics_from
 from fpgaml.report import classification
 from fpgaml.report.estimates import cost_by_layer
+from fpgaml.report.profile_figures import draw_profile
 from fpgaml.report.results import Facts
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ def draw_all(workspace: Workspace, facts: Facts) -> dict[str, str]:
         "confusion": confusion(facts),
         "disagreements": disagreements(facts),
         "cost_by_layer": cost_by_layer(facts.record["estimate"]),
+        **drawn_profile(facts.record["profile"]),
     }
     if facts.scores:
         pair = {name: facts.scores[name] for name in ("float", "C simulation")}
@@ -35,6 +39,12 @@ def draw_all(workspace: Workspace, facts: Facts) -> dict[str, str]:
         for kind in ("png", "svg"):
             save(figure, workspace, f"{name}.{kind}")
     return {name: caption for name, (_, caption) in made.items()}
+
+
+def drawn_profile(record: Mapping[str, Any]) -> dict[str, tuple[Figure, str]]:
+    """Draw the profile of a run from its record."""
+    floats = {name: statistics_from(one) for name, one in record["floats"].items()}
+    return draw_profile(from_record(record["profile"]), floats)
 
 
 def save(figure: Figure, workspace: Workspace, name: str) -> None:

@@ -23,7 +23,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from fpgaml.fixed import FixedPoint
-from fpgaml.histogram import LEVELS, Histogram, Statistics, summarize
+from fpgaml.histogram import LEVELS, Statistics
 from fpgaml.profile import Profile, Role, TensorProfile
 from fpgaml.sweep import Sweep
 
@@ -33,10 +33,20 @@ LEAST = -24  # smallest power of two that is drawn
 Drawing = tuple[Figure, str]
 
 
-def ranges(profile: Profile, floats: Mapping[str, Histogram] | None = None) -> Drawing:
+def draw_profile(profile: Profile, floats: Mapping[str, Statistics] | None = None) -> dict[str, Drawing]:
+    """Draw all that there is of a profile, by file name; `floats` are the float model's tensors."""
+    return {
+        "ranges": ranges(profile, floats),
+        "bit_use": bit_use(profile),
+        "overflow_map": overflow_map(profile),
+        "accumulators": accumulators(profile),
+    }
+
+
+def ranges(profile: Profile, floats: Mapping[str, Statistics] | None = None) -> Drawing:
     """Draw |value| of every tensor as a box, the float model's above the network's, and each type's range shaded."""
     tensors = [t for t in profile.tensors if t.statistics.magnitudes]
-    known = {name: summarize(found) for name, found in (floats or {}).items() if found.total}
+    known = dict(floats or {})
     figure = Figure(figsize=(9.5, 1.3 + 0.42 * len(tensors)), layout="constrained")
     ax = figure.subplots()
     for row, tensor in enumerate(tensors):
@@ -61,10 +71,10 @@ def ranges(profile: Profile, floats: Mapping[str, Histogram] | None = None) -> D
     handles.append(Line2D([], [], color="black", marker="|", ls="", label="median, largest"))
     figure.legend(handles=handles, loc="outside upper left", ncols=4, frameon=False, fontsize=8)
     caption = (
-        f"Size of the values of every tensor over {profile.images:,} images: half of the non-zero values are in the box, "
-        "98 % within the line, the last mark is the largest. The band runs from the smallest step of the type to its "
-        "largest value. Look for boxes that leave the band: to the right they overflow, to the left they are rounded "
-        "to zero. A band that goes far beyond its box has bits to save."
+        f"Size of the values of every tensor over {profile.images:,} images: half of the non-zero values are in the "
+        "box, 98 % within the line, the last mark is the largest. The band runs from the smallest step of the type "
+        "to its largest value. Look for boxes that leave the band: to the right they overflow, to the left they are "
+        "rounded to zero. A band that goes far beyond its box has bits to save."
     )
     return figure, caption
 
@@ -83,7 +93,7 @@ def bit_use(profile: Profile) -> Drawing:
     image = ax.imshow(shares, cmap="YlGnBu", vmin=0, vmax=0.5, aspect="auto", interpolation="nearest")
     for row, tensor in enumerate(tensors):
         for column in np.flatnonzero(shares[row] == 0):
-            ax.text(int(column), row, "×", ha="center", va="center", color=RED, fontsize=9)
+            ax.text(int(column), row, "\N{MULTIPLICATION SIGN}", ha="center", va="center", color=RED, fontsize=9)
         if tensor.type.signed:
             color = "white" if tensor.bit_use[-1] > 0.25 else "black"
             ax.text(top - tensor.type.integer, row, "±", ha="center", va="center", color=color, fontsize=9)
@@ -97,8 +107,8 @@ def bit_use(profile: Profile) -> Drawing:
     bar.set_label("share of values with the bit set", fontsize=8)
     caption = (
         "How often each bit of each tensor is set (of the magnitude; at the sign ± the share of negative values). "
-        "A red cross is a bit that no value ever sets: on the left of a row integer bits to save, on the right fraction "
-        "bits. Information is densest where about half of the values have the bit set."
+        "A red cross is a bit that no value ever sets: on the left of a row integer bits to save, on the right "
+        "fraction bits. Information is densest where about half of the values have the bit set."
     )
     return figure, caption
 
@@ -159,21 +169,30 @@ def sweep_map(sweep: Sweep) -> Drawing:
     shares = 100 * sweep.accuracies
     figure = Figure(figsize=(2.2 + 0.78 * len(sweep.integers), 1.6 + 0.5 * len(sweep.widths)), layout="constrained")
     ax = figure.subplots()
-    norm = PowerNorm(4, vmin=float(shares.min()), vmax=max(float(shares.max()), float(shares.min()) + 1))
+    low = float(shares.min())
+    top = max(float(shares.max()), low + 1)
+    norm = PowerNorm(4, vmin=low, vmax=top)
     image = ax.imshow(shares, cmap="viridis", norm=norm, aspect="auto", origin="lower")
     best = sweep.best
     for (row, column), share in np.ndenumerate(shares):
         found = (sweep.widths[row], sweep.integers[column]) == (best.width, best.integer)
-        weight = 700 if found else 400
         color = "black" if norm(share) > 0.5 else "white"
         ax.text(
-            column, row, f"{share:.2f}", ha="center", va="center", fontsize=8, color=color, weight=700 if found else 400
+            column,
+            row,
+            f"{share:.2f}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color=color,
+            weight="bold" if found else "normal",
         )
     ax.set_xticks(range(len(sweep.integers)), [str(i) for i in sweep.integers])
     ax.set_yticks(range(len(sweep.widths)), [str(w) for w in sweep.widths])
     ax.set_xlabel("integer bits (sign included)")
     ax.set_ylabel("total bits")
-    figure.colorbar(image, ax=ax, pad=0.02).set_label("accuracy (%)", fontsize=8)
+    marks = _apart([t for t in (*range(0, 101, 5), 98, 99) if low <= t <= top], norm)
+    figure.colorbar(image, ax=ax, pad=0.02, ticks=marks).set_label("accuracy (%)", fontsize=8)
     where = f"layer {sweep.setting.layer}" if sweep.setting.layer else "all layers"
     what = {"all": "weights and activations", "weights": "weights", "activations": "activations"}[sweep.setting.tensors]
     caption = (
@@ -202,6 +221,16 @@ def ptq_against_qat(curves: Mapping[str, Sequence[tuple[int, float]]], float_acc
         "Look for the width below which only training keeps the accuracy."
     )
     return figure, caption
+
+
+def _apart(marks: Sequence[float], norm: PowerNorm) -> list[float]:
+    """Return the marks of a colour bar that are far enough from the next one to be read, from the highest down."""
+    kept: list[float] = []
+    for mark in sorted(marks, reverse=True):
+        place = float(norm(mark))
+        if not kept or float(norm(kept[-1])) - place > 0.07:
+            kept.append(mark)
+    return kept
 
 
 def _box(ax: Axes, row: float, statistics: Statistics, color: str) -> None:

@@ -50,6 +50,7 @@ def gather(workspace: Workspace) -> Facts:
     scores = score_all(workspace, network, data)
     record = {
         "name": workspace.card.name,
+        "note": workspace.card.output.note,
         "comparison": comparison,
         "labels": data.names,
         "test_images": len(data.x_test),
@@ -57,6 +58,7 @@ def gather(workspace: Workspace) -> Facts:
         "size": size_record(network),
         "estimate": json.loads((workspace / "estimate.json").read_text(encoding="utf-8")),
         "tensors": tensor_records(network),
+        "profile": json.loads((workspace / "profile.json").read_text(encoding="utf-8")),
         "notes": reading["notes"],
         "stages": json.loads((workspace / "stages.json").read_text(encoding="utf-8")),
         "scores": {name: own.to_json() for name, own in scores.items()},
@@ -83,7 +85,7 @@ def gather(workspace: Workspace) -> Facts:
 
 
 def score_all(workspace: Workspace, network: Network, data: Dataset) -> dict[str, Scores]:
-    """Return the scores of float, quantized and C simulation; none if a class has no test image: the report says so."""
+    """Return the scores of float, quantized and C simulation; none if a class has no test image."""
     if len(np.unique(data.y_test)) < data.classes:
         return {}
     output = tensor_types(network)[network.output.name]

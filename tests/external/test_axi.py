@@ -39,6 +39,9 @@ def test_flavours_differ_where_the_tools_do(converted, tiny):
     assert "#pragma HLS INTERFACE axis register both port=s_axis" in sources[Backend.VIVADO][0]
     assert "typedef ap_axiu<DATA_WIDTH, 1, 1, 1> beat_t;" in sources[Backend.VIVADO][1]
     assert "beat.user = 0;" in sources[Backend.VIVADO][0]
+    assert "beat.user" not in sources[Backend.VITIS][0]
+    assert sources[Backend.VIVADO][0].count("#pragma HLS DATA_PACK variable=pack") == 2
+    assert "DATA_PACK" not in sources[Backend.VITIS][0]
 
 
 def test_one_byte_beats_and_unsigned_logits(tmp_path):
@@ -67,9 +70,9 @@ def test_lite_wrapper(converted, tiny, tmp_path, io_type):
     ("right", "wrong", "message"),
     [
         ("beat.last = end;", "beat.last = b == OUT_BEATS - 1;", "last 1; the golden one has .* last 0"),
-        ("end ? KEEP_LAST : KEEP_ALL", "KEEP_ALL", "keep 0b1111, last 1; the golden one has .* keep 0b11, last 1"),
-        ("b < IN_BEATS; b++", "b < IN_BEATS - 1; b++", "first difference: image 0, beat 0"),
-        ("lane = code;", "lane = code ^ 1;", "first difference: image 0, beat 0"),
+        ("end ? KEEP_LAST : KEEP_ALL", "KEEP_ALL", "keep 0b1111, last 1; the golden one has .* keep 0b0*11, last 1"),
+        ("b < IN_BEATS; b++", "b < IN_BEATS - 1; b++", r"first difference: image \d, beat 0"),
+        ("lane = code;", "lane = code ^ 1;", r"first difference: image \d, beat 0"),
         ("if (!ended) {", "if (true) {", "waits for the rest of an image that TLAST ended"),
         ("lasts.write(ended);", "lasts.write(ended);\n    s_axis.read();", "the wrapper hangs: 8 of 8 beats in"),
     ],

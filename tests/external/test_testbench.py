@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError
+from fpgaml.errors import BitMismatch, DataError, FormatError
 from fpgaml.external.testbench import WeightFiles, run_testbench, write_testbench
 from tests.external.conftest import PROJECTS
 
@@ -92,5 +92,3 @@ def test_refusals(project, tiny, tiny_codes, tmp_path):
         write_testbench(tiny, tmp_path, tiny_codes)
     with pytest.raises(FormatError, match=r"has no test bench other_test\.cpp"):
         run_testbench(project, "other", log=tmp_path / "log")
-    with pytest.raises(ConfigError, match="a traced test bench must read the text weights"):
-        run_testbench(project, "tiny", log=tmp_path / "log", trace=True, weights=WeightFiles.HEADER)

@@ -8,9 +8,10 @@ import qkeras
 from fpgaml import emulate
 from fpgaml.accumulate import tensor_types
 from fpgaml.errors import DataError, UnsupportedLayer
+from fpgaml.fixed import FixedPoint, Overflow, Rounding
 from fpgaml.learn import store
 from fpgaml.learn.activations import layer_outputs
-from fpgaml.learn.read import PIXEL, read
+from fpgaml.learn.read import PIXEL, TableTypes, read
 
 L = keras.layers
 
@@ -21,11 +22,21 @@ def bits(*args, **kwargs):
 
 WEIGHTS = {"kernel_quantizer": bits(6, 0), "bias_quantizer": bits(6, 1)}
 RELU = qkeras.quantized_relu(6, 2)
+SEPARABLE = {
+    "depthwise_quantizer": bits(5, 0),
+    "pointwise_quantizer": bits(4, 0),
+    "bias_quantizer": bits(6, 1),
+}
 
 
 def randomized(model, seed=0):
     rng = np.random.default_rng(seed)
-    model.set_weights([rng.normal(0, 0.4, w.shape) for w in model.get_weights()])
+    model.set_weights(
+        [
+            rng.uniform(0.5, 1.5, w.shape) if v.name == "moving_variance" else rng.normal(0, 0.4, w.shape)
+            for v, w in zip(model.weights, model.get_weights(), strict=True)
+        ]
+    )
     return model
 
 
@@ -40,6 +51,27 @@ def skip():
     y = L.Concatenate(name="side")([L.Add(name="sum")([a, b]), a])
     y = qkeras.QDense(4, name="out", **WEIGHTS)(L.Flatten(name="flat")(y))
     return randomized(keras.Model(x, L.Activation("softmax", name="sm")(y)))
+
+
+def three():
+    x = keras.Input((6, 6, 2))
+    a, b, c = (qkeras.QActivation(bits(5, n), name=f"a{n}")(x) for n in range(3))
+    y = L.Concatenate(name="side")([L.Add(name="sum")([a, b, c]), a, b])
+    return randomized(keras.Model(x, y))
+
+
+def quantized_depthwise_1d():
+    """QKeras has no depthwise convolution in one dimension: a plain one with the attributes of a quantized one."""
+    made = L.DepthwiseConv1D(3, padding="same", use_bias=False)
+    made.depthwise_quantizer_internal = bits(5, 0)
+    plain_call = made.call
+
+    def call(inputs):
+        made.kernel.assign(bits(5, 0)(made.kernel))
+        return plain_call(inputs)
+
+    made.call = call
+    return made
 
 
 def quantized_dense(**quantizers):
@@ -79,6 +111,38 @@ MODELS = {
         (8,), qkeras.QDense(5, **WEIGHTS), L.LeakyReLU(negative_slope=0.25), qkeras.QDense(3, **WEIGHTS)
     ),
     "skip connections": skip(),
+    "three branches": three(),
+    "depthwise 1d": sequential((9, 3), quantized_depthwise_1d()),
+    "separable 1d": sequential((9, 3), qkeras.QSeparableConv1D(4, 3, padding="same", **SEPARABLE)),
+    "separable 2d": sequential(
+        (7, 6, 3), qkeras.QSeparableConv2D(4, (3, 2), strides=2, padding="same", activation=RELU, **SEPARABLE)
+    ),
+    "dense, normalized": sequential((8,), qkeras.QDenseBatchnorm(5, name="fc", **WEIGHTS), qkeras.QActivation(RELU)),
+    "conv, normalized": sequential((6, 6, 2), qkeras.QConv2DBatchnorm(3, 3, name="c", use_bias=False, **WEIGHTS)),
+    "depthwise, normalized": sequential(
+        (6, 6, 3), qkeras.QDepthwiseConv2DBatchnorm(3, depthwise_quantizer=bits(6, 0), bias_quantizer=bits(6, 1))
+    ),
+    "quantized average": sequential(
+        (6, 6, 2), qkeras.QAveragePooling2D(3, average_quantizer=bits(8, 0), activation=RELU), L.Flatten()
+    ),
+    "quantized average, plain": sequential((6, 6, 2), qkeras.QAveragePooling2D(3, activation=RELU), L.Flatten()),
+    "quantized global average": sequential(
+        (5, 5, 2), qkeras.QGlobalAveragePooling2D(average_quantizer=bits(8, 0), activation=bits(6, 1))
+    ),
+    "inner functions": sequential(
+        (8,), qkeras.QDense(5, activation="relu", **WEIGHTS), L.Activation("relu"), qkeras.QActivation("hard_tanh")
+    ),
+    "tables": sequential(
+        (8,),
+        qkeras.QDense(5, activation="quantized_tanh(6)", **WEIGHTS),
+        qkeras.QActivation("ternary()"),
+        qkeras.QDense(5, **WEIGHTS),
+        qkeras.QActivation(qkeras.quantized_sigmoid(5)),
+        qkeras.QDense(5, **WEIGHTS),
+        qkeras.QActivation("binary()"),
+        qkeras.QDense(5, **WEIGHTS),
+        qkeras.QActivation(qkeras.quantized_po2(4, 2)),
+    ),
     "keep_negative=False weights": quantized_dense(kernel_quantizer=bits(6, 0, keep_negative=False)),
     "alpha None": quantized_dense(kernel_quantizer=qkeras.quantized_bits(6, 0)),
     "auto_po2": quantized_dense(kernel_quantizer=qkeras.quantized_bits(6, 0, alpha="auto_po2")),
@@ -186,3 +250,61 @@ def test_nan_weights_are_refused():
     model.set_weights([np.full((8, 4), np.nan), np.zeros(4)])
     with pytest.raises(DataError, match=r"^the kernel of layer 'fc' has 32 NaN or infinite values; train it again$"):
         read(model, name="n")
+
+
+def float_parts():
+    return sequential(
+        (8,),
+        qkeras.QDense(5, name="fc", **WEIGHTS),
+        L.BatchNormalization(name="bn"),
+        qkeras.QActivation(RELU, name="act"),
+        qkeras.QDense(3, name="end", **WEIGHTS),
+    )
+
+
+def test_batch_normalization_is_rounded_to_a_stated_grid_and_said():
+    model = float_parts()
+    for given, bits_used in ((None, 16), (24, 24)):
+        reading = read(model, name="n", scale_bits=given)
+        made = reading.network["bn"]
+        assert {made.scale.type.width <= bits_used, made.bias.type.width <= bits_used} == {True}
+        assert list(reading.apart) == ["bn"]
+        assert reading.apart["bn"].startswith(
+            "batch normalization in floating point is on no grid: its scale is rounded"
+        )
+        assert reading.keras_names == {"fc": "fc"}  # no layer behind it is promised to be equal
+        values = layer_outputs(model, {"bn": "bn"}, PIXEL.decode(np.full((1, 8), 77)))["bn"]
+        kind = tensor_types(reading.network)["bn"]
+        found = kind.decode(emulate.trace(reading.network, np.full((1, 8), 77))["bn"])
+        assert np.abs(found - values).max() < 2.0 ** (4 - bits_used)
+
+
+@pytest.mark.parametrize(("function", "formula"), [("sigmoid", lambda x: 1 / (1 + np.exp(-x))), ("tanh", np.tanh)])
+def test_a_float_function_is_a_stated_table(function, formula):
+    model = sequential((8,), qkeras.QDense(5, **WEIGHTS), L.Activation(function, name="f"), qkeras.QDense(2, **WEIGHTS))
+    index = FixedPoint(9, 4, True, Rounding.RND, Overflow.SAT)
+    reading = read(model, name="n", tables=TableTypes(index=index))
+    made = reading.network["f"]
+    x = index.decode(np.arange(-256, 256))
+    kind = getattr(TableTypes(), function)
+    np.testing.assert_array_equal(made.table.codes, kind.encode(formula(x)))
+    assert made.index == index
+    assert "f" in reading.apart
+
+
+def test_a_slope_on_no_grid_is_rounded_and_said():
+    reading = read(sequential((8,), qkeras.QDense(5, **WEIGHTS), L.LeakyReLU(0.3, name="f")), name="n")
+    assert reading.network["f"].slope == round(0.3 * 2**16) / 2**16
+    assert reading.apart["f"].startswith(
+        "its slope 0.3 is on no grid: it is rounded to fixed<16,0,RND_CONV,SAT> (change"
+    )
+
+
+def test_alpha_auto_is_refused_or_rounded():
+    model = quantized_dense(kernel_quantizer=qkeras.quantized_bits(4, 0, alpha="auto", symmetric=1))
+    with pytest.raises(UnsupportedLayer, match=r"^the kernel of layer 'fc': quantized_bits has alpha='auto', "):
+        read(model, name="n")
+    reading = read(model, name="n", scale_bits=9)
+    assert reading.network["fc"].kernel.type.width <= 9
+    assert reading.apart["fc"].startswith("the kernel of layer 'fc' is on no grid: it is rounded to fixed<9,")
+    assert reading.keras_names == {}
