@@ -1,6 +1,7 @@
 """A run at the bench: its project tested, synthesized, exported, packed for a board.
 
 run = open_run(folder)                  a run that has its HLS project
+simulate(run)                           all test images through the C++, against the emulator
 test(run)                               test bench, header weights and wrapper, by g++; BitMismatch if a bit is wrong
 synthesize(run, [Step.CSYNTH])          vendor tools, in <run>/synth
 import_files(run, files)                reports from elsewhere, into <run>/reports
@@ -18,12 +19,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fpgaml import archive, estimate
+from fpgaml import archive, emulate, estimate, verbs
+from fpgaml.accumulate import tensor_types
 from fpgaml.boards import find_board, find_part
+from fpgaml.comparison import first_difference
 from fpgaml.design import Design
 from fpgaml.driver import Features
-from fpgaml.errors import ConfigError
-from fpgaml.external import board, project, reports, testbench, vendor
+from fpgaml.errors import BitMismatch, ConfigError
+from fpgaml.external import board, csim, project, reports, testbench, vendor
 from fpgaml.external.axi import Wrapper, default_width, run_wrapper
 from fpgaml.external.reports import Kind, Report
 from fpgaml.external.testbench import WeightFiles
@@ -85,6 +88,21 @@ def test(run: Run) -> list[str]:
     ]
     found = [kind for kind in Wrapper if (place / "axi" / f"{name}_{kind}.cpp").is_file()]
     return verdicts + [run_wrapper(place, name, kind, log=run.log(f"wrapper_{kind}")) for kind in found]
+
+
+def simulate(run: Run, images: int | None = None) -> str:
+    """Run the test images (the first `images`) through the C++ and hold the output codes against the emulator's.
+
+    Raises: BitMismatch at the first difference.
+    """
+    codes = verbs.load_data(run.card).x_test[:images]
+    program = csim.build(run.network, run.project, log=run.log("g++"), images=len(codes))
+    found, _ = csim.simulate(program, codes)
+    kind, name = tensor_types(run.network)[run.network.output.name], run.network.output.name
+    sides = ({name: kind.decode(emulate.run(run.network, codes))}, {name: kind.decode(found)})
+    if different := first_difference(*sides, [name], ("emulator", "C simulation")):
+        raise BitMismatch(str(different))
+    return f"PASS: {found.size:,} outputs of {len(codes):,} images, C simulation equals the emulator"
 
 
 def synthesize(

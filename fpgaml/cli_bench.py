@@ -1,4 +1,4 @@
-"""The commands of the bench: testbench, synth, export, import-reports, board. Parse, call one function, print."""
+"""The commands of the bench: simulate, synth, export, import-reports, board. Parse, call one function, print."""
 
 from __future__ import annotations
 
@@ -25,11 +25,18 @@ def add_to(app: typer.Typer) -> None:
         app.command(name, rich_help_panel="The project, vendor tools and boards")(command)
 
 
-def testbench(run: RunFolder) -> None:
-    """Compile the project's test benches with g++ and run the golden vectors through them, bit for bit."""
+def simulate(
+    run: RunFolder,
+    testbench: Annotated[
+        bool, typer.Option("--testbench", help="Run the project's own test benches on the golden vectors.")
+    ] = False,
+    images: Annotated[int | None, typer.Option(help="Test images, instead of all.", min=1)] = None,
+) -> None:
+    """Run the C++ of a run's project with g++, and hold it against the emulator, bit for bit."""
     from fpgaml import bench
 
-    for verdict in bench.test(bench.open_run(run)):
+    found = bench.open_run(run)
+    for verdict in bench.test(found) if testbench else [bench.simulate(found, images)]:
         out.print(escape(verdict))
 
 
@@ -126,7 +133,7 @@ def _show(run: Run, found: Sequence[Report]) -> None:
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "testbench": testbench,
+    "simulate": simulate,
     "synth": synth,
     "export": export,
     "import-reports": import_reports,

@@ -122,7 +122,7 @@ def overflow_map(profile: Profile) -> Drawing:
     ax = figure.subplots()
     rows = [t.cast.overflow_by_class or (t.cast.overflow_share,) for t in tensors if t.cast is not None]
     shares = 100 * np.array(rows) if rows else np.zeros((1, 1))
-    image = ax.imshow(shares, cmap="Oranges", vmin=0, vmax=max(1e-9, 1.15 * shares.max()), aspect="auto")
+    image = ax.imshow(shares, cmap="Oranges", vmin=0, vmax=1.15 * shares.max() or 1.0, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
         text = "0" if share == 0 else f"{share:.2g}" if share >= 0.01 else "<.01"
         color = GREY if share == 0 else "white" if share > 0.7 * shares.max() else "black"
