@@ -23,7 +23,7 @@ from fpgaml import dataset, emulate
 from fpgaml.accumulate import Interval, output_type, tensor_types
 from fpgaml.comparison import Difference, classify, first_difference
 from fpgaml.design import Backend, Design
-from fpgaml.errors import ConfigError, ConversionMismatch, DataError, FormatError, FpgamlError, UnsupportedLayer
+from fpgaml.errors import ConfigError, ConversionMismatch, DataError, FormatError, UnsupportedLayer
 from fpgaml.external import csim, hls4ml, stock
 from fpgaml.findings import Code, Finding, Severity, finding
 from fpgaml.fixed import Codes, FixedPoint, Floats, Overflow, Rounding
@@ -76,7 +76,8 @@ class Side:
     """One execution against the reference. `agreement`: share of images with the reference's class."""
 
     name: str
-    detail: str
+    call: str  # of hls4ml, if it made the conversion
+    refused: str | None  # the message of hls4ml's converter, if it failed
     failed: str | None
     logits_unequal: int | None
     accuracy: float | None
@@ -84,7 +85,6 @@ class Side:
     layers: dict[str, int]  # values that differ, by layer
     first: Difference | None
     must_agree: bool
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -137,13 +137,16 @@ def audit(
     name: str | None = None,
     data: Path | None = None,
     input_type: FixedPoint = PIXEL,
+    scale_bits: int | None = None,
     simulate: bool = True,
     against_hls4ml: bool = False,
     images: int = IMAGES,
     design: Design = DESIGN,
     progress: Progress = lambda _: None,
 ) -> Audit:
-    """Return the audit of a Keras model or its file. `images`: how many are simulated at most.
+    """Return the audit of a Keras model or its file.
+
+    images: how many are simulated at most. scale_bits: bits to round to what is on no grid, as `read` has it.
 
     Raises: DataError if a file does not exist or data do not fit; ToolNotFound without g++ (if it simulates).
     """
@@ -159,7 +162,7 @@ def audit(
             return _unreadable(path, title, error, store.written_layers(path), input_type)
     from fpgaml.learn.inspection import inspect
 
-    inspection = inspect(model, name=_identifier(title), input_type=input_type)
+    inspection = inspect(model, name=_identifier(title), input_type=input_type, scale_bits=scale_bits)
     rows = _rows(inspection) or _keras_rows(model)
     found = Audit(title, str(input_type), rows, inspection.findings, None)
     if not simulate and not against_hls4ml:
@@ -255,15 +258,15 @@ def does_text(layer: Layer) -> str:
         case Input():
             return "input"
         case Dense(kernel=kernel):
-            return f"{kernel.codes.shape[0]} x {kernel.codes.shape[1]} products, summed exactly"
+            return f"{kernel.codes.shape[0]} x {kernel.codes.shape[1]} sum"
         case Conv(kernel=kernel):
-            return f"convolution {_times(kernel.codes.shape[:-2])}, {kernel.codes.shape[-1]} filters, summed exactly"
+            return f"{_times(kernel.codes.shape[:-2])} convolution, {kernel.codes.shape[-1]} filters"
         case DepthwiseConv(kernel=kernel):
-            return f"depthwise convolution {_times(kernel.codes.shape[:-1])}, summed exactly"
+            return f"{_times(kernel.codes.shape[:-1])} depthwise convolution"
         case Activation(function=function, slope=slope):
             what = ("ReLU" if function is Function.RELU else "linear") + (f" with slope {slope:g}" if slope else "")
             cast = layer.type.overflow is not Overflow.WRAP
-            return f"{what}, rounds and saturates" if cast else f"{what}, exact"
+            return f"{what}, {layer.type.rounding} {layer.type.overflow}" if cast else f"{what}, exact"
         case MaxPool(window=window):
             return f"largest of {_times(window)}"
         case AveragePool(window=window):
@@ -271,11 +274,11 @@ def does_text(layer: Layer) -> str:
         case Table(table=table):
             return f"table of {len(table.codes)} entries"
         case Affine():
-            return "scale and shift a channel, exact"
+            return "scale and shift"
         case Pad():
             return "zeros around"
         case Add() | Concatenate():
-            return f"{type(layer).__name__.lower()} {len(layer.sources)} inputs, exact"
+            return f"{type(layer).__name__.lower()} {len(layer.sources)} inputs"
         case _:
             return type(layer).__name__.lower()
 
@@ -331,27 +334,27 @@ def _all_sides(found: Audit, inspection: Any, work: _Work, images: Images, again
     work.progress(f"Keras and the emulator: {len(images.codes)} images")
     codes = emulate.trace(network, images.codes)
     golden = {name: types[name].decode(values) for name, values in codes.items()}
+    out = network.output.name
+    names = inspection.reading.keras_names | {out: inspection.origin[out][0]}
     keras = {
         name: values.reshape(golden[name].shape)
-        for name, values in keras_values(work.model, inspection.reading, kind.decode(images.codes)).items()
+        for name, values in keras_values(work.model, names, kind.decode(images.codes)).items()
     }
-    apart = dict(getattr(inspection.reading, "apart", {}))
+    apart = inspection.reading.apart
     limited = any(row.float32 is False for row in found.rows)
     exact = not limited and not apart
     reference = "Keras = emulator" if exact else "emulator"
     why = "" if exact else ("float32 limit" if limited else "not on a grid")
-    sides = [_side(f"Keras{f' ({why})' if why else ''}", "", golden, keras, network, images, must_agree=exact)]
+    sides = [_side(f"Keras{f' ({why})' if why else ''}", golden, keras, network, images, must_agree=exact)]
     try:
         simulated = _csim(network, work, images.codes, types)
     except (ConfigError, UnsupportedLayer, ConversionMismatch) as error:
         found = replace(found, findings=(*found.findings, finding(Code.DESIGN, "", str(error))))
     else:
-        sides.append(
-            _side("fpgaml: C simulation", str(work.design.backend), golden, simulated, network, images, must_agree=True)
-        )
+        sides.append(_side("fpgaml: C simulation", golden, simulated, network, images, must_agree=True))
     if against:
         sides += _stock_sides(work, golden, order, network, images, kind)
-    total = golden[network.output.name].size
+    total = golden[out].size
     done = Simulation(len(images.codes), images.data, total, reference, images.labels is not None, tuple(sides))
     return replace(found, simulation=done)
 
@@ -370,7 +373,6 @@ def _csim(network: Network, work: _Work, codes: Codes, types: dict[str, FixedPoi
 
 def _side(
     name: str,
-    detail: str,
     golden: dict[str, Floats],
     values: dict[str, Floats],
     network: Network,
@@ -384,11 +386,11 @@ def _side(
     layers = {layer: int((golden[layer] != values[layer]).sum()) for layer in network.shapes if layer in values}
     first = first_difference(golden, values, list(network.shapes), ("emulator", shown), network)
     if out not in values:
-        return Side(name, detail, None, None, None, None, layers, first, must_agree, 0.0)
+        return Side(name, "", None, None, None, None, None, layers, first, must_agree)
     classes, right = classify(values[out]), classify(golden[out])
     accuracy = None if images.labels is None else float((classes == images.labels).mean())
     agreement = float((classes == right).mean())
-    return Side(name, detail, None, layers[out], accuracy, agreement, layers, first, must_agree, 0.0)
+    return Side(name, "", None, None, layers[out], accuracy, agreement, layers, first, must_agree)
 
 
 def _keras_only(work: _Work, values: Floats) -> dict[str, Floats]:
@@ -418,13 +420,10 @@ def _stock_sides(
 def _stock_side(
     run: stock.StockRun, golden: dict[str, Floats], order: list[str], network: Network | None, images: Images
 ) -> Side:
-    detail = run.call
-    name = "stock hls4ml" if not run.by_handlers else "stock hls4ml, Keras-2 handlers"
-    if run.by_handlers:
-        detail += f"; its converter fails: {run.refused}"
+    name = "hls4ml, its Keras-2 handlers" if run.by_handlers else "hls4ml, its converter"
     if run.output is None:
-        failed = run.failed if run.refused == run.failed else f"{run.refused}; its Keras-2 handlers: {run.failed}"
-        return Side(name, run.call, failed, None, None, None, {}, None, False, run.seconds)
+        failed = run.failed if run.refused is None else f"its Keras-2 handlers fail too: {run.failed}"
+        return Side(name, run.call, run.refused, failed, None, None, None, {}, None, False)
     values = {}
     for layer, array in run.layers.items():
         known = hls4ml_name(layer, order)
@@ -439,7 +438,7 @@ def _stock_side(
     accuracy = None if images.labels is None else float((classes == images.labels).mean())
     agreement = float((classes == right).mean())
     unequal = layers.get(order[-1])
-    return Side(name, detail, None, unequal, accuracy, agreement, layers, first, False, run.seconds)
+    return Side(name, run.call, run.refused, None, unequal, accuracy, agreement, layers, first, False)
 
 
 def hls4ml_name(layer: str, order: list[str]) -> str | None:
@@ -528,6 +527,3 @@ def summary(found: Audit) -> str:
     done = found.simulation
     same = "Keras = emulator = C simulation" if done.reference != "emulator" else "emulator = C simulation"
     return f"exact: 0 of {done.logits:,} logits differ on {done.images} images, {same}"
-
-
-__all__ = ["Audit", "FpgamlError", "Row", "Side", "Simulation", "audit", "load_images", "summary"]

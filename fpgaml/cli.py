@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fpgaml import cli_bench, cli_learn
+from fpgaml import cli_audit, cli_bench, cli_learn
 from fpgaml.errors import BitMismatch, ConversionMismatch, FpgamlError
 
 app = typer.Typer(
@@ -332,5 +332,6 @@ def _print_json(record: object) -> None:
     sys.stdout.write(json.dumps(record, indent=1) + "\n")
 
 
+cli_audit.add_to(app)
 cli_learn.add_to(app)
 cli_bench.add_to(app)

@@ -37,6 +37,7 @@ class Code(StrEnum):
     FLOAT32_LIMIT = "float32-limit"
     NAME_LIES = "name-lies"
     RENAMED = "renamed"
+    ROUNDED_TO_A_GRID = "rounded-to-a-grid"
     LEFT_OUT = "left-out"
     SOFTMAX_LEFT_OUT = "softmax-left-out"
     SIGMOID_LEFT_OUT = "sigmoid-left-out"
@@ -142,6 +143,12 @@ RULES: dict[Code, Rule] = {
     ),
     Code.RENAMED: Rule(
         _INFO, "gives it a name that C++ allows", "writes the name as it is: g++ fails", "nothing, or rename the layer"
+    ),
+    Code.ROUNDED_TO_A_GRID: Rule(
+        _WARN,
+        "states the type it rounds to, and is exact from there on; Keras computes something close",
+        "rounds to types it guesses, silently",
+        "where Keras must be the reference, use what is on a grid: the quantized layer or activation",
     ),
     Code.LEFT_OUT: Rule(_INFO, "leaves it out: it does nothing at inference", "leaves it out", "nothing"),
     Code.SOFTMAX_LEFT_OUT: Rule(

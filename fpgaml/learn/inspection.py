@@ -24,7 +24,7 @@ from fpgaml.errors import FpgamlError, UnsupportedLayer
 from fpgaml.findings import Code, Finding, Severity, finding
 from fpgaml.fixed import FixedPoint, Floats, Overflow
 from fpgaml.learn.activations import layer_outputs
-from fpgaml.learn.read import READERS, Builder, Node, Reading, graph_nodes, read
+from fpgaml.learn.read import READERS, Builder, Node, Reading, graph_nodes, read, unsupported
 from fpgaml.network import Activation, AveragePool, Input, Layer, Table
 
 STAND_IN = FixedPoint(16, 6)  # of what a refused layer would give; never shown
@@ -50,24 +50,24 @@ class Inspection:
 
 @dataclass
 class _Walk:
-    builder: Builder = field(default_factory=Builder)
+    builder: Builder
     origin: dict[str, tuple[str, str]] = field(default_factory=dict)
     refused: dict[str, FpgamlError] = field(default_factory=dict)  # by Keras name
     stand_ins: set[str] = field(default_factory=set)
 
 
-def inspect(model: Any, *, name: str, input_type: FixedPoint) -> Inspection:
+def inspect(model: Any, *, name: str, input_type: FixedPoint, scale_bits: int | None = None) -> Inspection:
     """Return everything that can be said of `model` without running it."""
     try:
         nodes = graph_nodes(model)
     except UnsupportedLayer as error:
         return _no_graph(model, error)
-    walk = _walk(nodes, input_type)
+    walk = _walk(nodes, input_type, scale_bits)
     reading: Reading | None = None
     whole: tuple[Finding, ...] = ()
     if not walk.refused:
         try:
-            reading = read(model, name=name, input_type=input_type)
+            reading = read(model, name=name, input_type=input_type, scale_bits=scale_bits)
         except FpgamlError as error:
             whole = (finding(Code.UNSUPPORTED_GRAPH, "", str(error)),)
     found = _findings(nodes, walk, input_type) + list(whole)
@@ -90,9 +90,9 @@ def _no_graph(model: Any, error: UnsupportedLayer) -> Inspection:
     return Inspection(None, (), {}, {}, frozenset(), frozenset(), tuple(found))
 
 
-def _walk(nodes: list[tuple[Any, list[str]]], input_type: FixedPoint) -> _Walk:
+def _walk(nodes: list[tuple[Any, list[str]]], input_type: FixedPoint, scale_bits: int | None) -> _Walk:
     """Read layer by layer as `read` does, with a stand-in for each one that is refused."""
-    walk = _Walk()
+    walk = _Walk(Builder(scale_bits=scale_bits))
     outputs: dict[str, str] = {}
     for at, (layer, sources) in enumerate(nodes):
         before = len(walk.builder.layers)
@@ -119,13 +119,7 @@ def _read_one(builder: Builder, node: Node, input_type: FixedPoint) -> str:
         return builder.add(Input(builder.name(wanted), (), dims, input_type))
     reader = READERS.get(type(layer).__name__)
     if reader is None:
-        kind = type(layer).__name__
-        if kind == "Lambda":
-            raise UnsupportedLayer(
-                f"layer {layer.name!r} is a Lambda: it holds Python code, which fpgaml never runs; use a built-in layer"
-            )
-        known = ", ".join(sorted(READERS))
-        raise UnsupportedLayer(f"layer {layer.name!r}: a {kind} is not supported; supported are {known}")
+        raise UnsupportedLayer(unsupported(layer))
     return reader(builder, node)
 
 
@@ -209,6 +203,7 @@ def _float32(walk: _Walk) -> list[Finding]:
 def _reading_findings(reading: Reading) -> list[Finding]:
     """Return what the reader says it changed; and accumulators too wide for any type."""
     found = [finding(Code.RENAMED, "", note) for note in reading.notes if note.endswith("in C++")]
+    found += [finding(Code.ROUNDED_TO_A_GRID, layer, text) for layer, text in reading.apart.items()]
     try:
         intervals(reading.network)
     except FpgamlError as error:
@@ -415,7 +410,7 @@ def logits_bare(model: Any) -> Iterator[None]:
             last.activation = kept
 
 
-def keras_values(model: Any, reading: Reading, values: Floats) -> dict[str, Floats]:
-    """Return what Keras computes in every layer that has one in the Network, by network layer name."""
+def keras_values(model: Any, names: dict[str, str], values: Floats) -> dict[str, Floats]:
+    """Return what Keras computes, before a last softmax or sigmoid, by the keys of `names`: {key: Keras layer}."""
     with logits_bare(model):
-        return layer_outputs(model, reading.keras_names, values)
+        return layer_outputs(model, names, values)

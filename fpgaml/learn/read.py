@@ -105,7 +105,7 @@ def read(
         kind = type(layer).__name__
         reader = READERS.get(kind)
         if reader is None:
-            raise UnsupportedLayer(_unsupported(layer))
+            raise UnsupportedLayer(unsupported(layer))
         if kind == "InputLayer":
             outputs[layer.name] = _input(builder, layer, input_type)
             continue
@@ -206,7 +206,8 @@ def _ahead(layer: Any, nodes: list[tuple[Any, list[str]]]) -> Any | None:
     return readers[0] if len(readers) == 1 else None
 
 
-def _unsupported(layer: Any) -> str:
+def unsupported(layer: Any) -> str:
+    """Return why a kind of layer is refused."""
     kind = type(layer).__name__
     if kind == "QBatchNormalization":
         return (
