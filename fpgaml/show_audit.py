@@ -127,9 +127,7 @@ def _show_details(console: Console, number: int, side: Side) -> None:
     if side.call or side.first or side.failed:
         console.print(f"\n[bold]{number}. {escape(side.name)}[/]  [dim]{escape(side.call)}[/]", soft_wrap=True)
     if side.by_handlers:
-        console.print(
-            "   hls4ml's own handlers for Keras 2, which know QKeras, given the same layers, for its converter fails"
-        )
+        console.print("   for its converter fails, the same layers went to hls4ml's own handlers for Keras 2")
     if side.failed:
         console.print(f"   [red]{escape(side.failed)}[/]", soft_wrap=True)
     if side.first is None:

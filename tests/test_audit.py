@@ -5,14 +5,18 @@ import subprocess
 import sys
 import zipfile
 from io import StringIO
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import qkeras
 from rich.console import Console
+from typer.testing import CliRunner
 
-from fpgaml.audit import Images, Side, _stock_side, audit, hls4ml_name, load_images, summary
+from fpgaml import cli_audit
+from fpgaml.audit import Audit, Images, Side, _stock_side, audit, hls4ml_name, load_images, summary
+from fpgaml.cli import app
 from fpgaml.errors import DataError
 from fpgaml.external.stock import StockRun
 from fpgaml.findings import RULES, Code, Severity
@@ -220,7 +224,7 @@ def test_a_file_that_is_no_model(tmp_path):
 
 def test_no_file():
     with pytest.raises(DataError, match=r"^model file nothing\.keras does not exist$"):
-        audit(__import__("pathlib").Path("nothing.keras"))
+        audit(Path("nothing.keras"))
 
 
 def test_python_code_in_a_file_is_never_run(tmp_path):
@@ -415,6 +419,26 @@ def test_exit_code_0_and_2(tmp_path):
     done = command(tmp_path / "none.keras")
     assert done.returncode == 2
     assert "none.keras does not exist" in done.stderr.replace("\n", "")
+
+
+def test_every_option_reaches_the_audit(monkeypatch):
+    seen = {}
+    empty = Audit("m", "ufixed<8,0>", (), (), None)
+    monkeypatch.setattr(cli_audit, "audit", lambda path, **options: seen.update(path=path, **options) or empty)
+    line = (
+        "audit m.keras --data d.npz --input-type fixed<6,2> --images 9 --scale-bits 12 --no-simulate --against-hls4ml"
+    )
+    assert CliRunner().invoke(app, line.split()).exit_code == 0
+    del seen["progress"]
+    assert seen == {
+        "path": Path("m.keras"),
+        "data": Path("d.npz"),
+        "input_type": FixedPoint(6, 2),
+        "images": 9,
+        "scale_bits": 12,
+        "simulate": True,
+        "against_hls4ml": True,
+    }
 
 
 def test_severities_are_three():
