@@ -415,7 +415,7 @@ def _stock_sides(
     log = work.folder / "stock.log"
     runs = stock.stock_runs(path, kind.decode(images.codes), work.design, work.folder / "stock", log=log)
     made = tuple(_stock_side(run, golden, order, network, images) for run in runs)
-    refusals = {run.refused: run.call for run in runs if run.refused}
+    refusals = {run.refused: run.call for run in reversed(runs) if run.refused}
     return (*(_failed("hls4ml, as documented", call, why) for why, call in refusals.items()), *made)
 
 
