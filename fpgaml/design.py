@@ -191,6 +191,11 @@ def _check_layer(layer: Layer, design: Design) -> None:
         )
     if strategy is Strategy.DISTRIBUTED_ARITHMETIC and reuse != 1:
         raise ConfigError(f"layer {layer.name!r}: distributed_arithmetic must have reuse factor 1, not {reuse}")
+    if strategy is Strategy.DISTRIBUTED_ARITHMETIC and isinstance(layer, DepthwiseConv):
+        raise ConfigError(
+            f"layer {layer.name!r}: hls4ml has no distributed_arithmetic for depthwise convolutions; give it another "
+            "strategy of its own"
+        )
     if strategy is Strategy.RESOURCE_UNROLLED and reuse == n_in * n_out:
         raise ConfigError(
             f"layer {layer.name!r}: resource_unrolled must have a reuse factor below {reuse}, its number of weights"
