@@ -30,6 +30,7 @@ import warnings
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -39,11 +40,11 @@ from hypothesis import strategies as st
 
 from fpgaml import emulate
 from fpgaml.accumulate import intervals, tensor_types
-from fpgaml.design import Backend, Design, IoType, Strategy, matrix_size, valid_reuse_factors
-from fpgaml.errors import ConfigError, UnsupportedLayer
+from fpgaml.design import Backend, Design, IoType, Strategy, reuse_factors
+from fpgaml.errors import ConfigError, ToolNotFound, UnsupportedLayer
 from fpgaml.external import csim, hls4ml
 from fpgaml.fixed import FixedPoint
-from fpgaml.network import Conv, Dense, DepthwiseConv, Network
+from fpgaml.network import Network
 from tests import slow
 
 PART = "xc7z020clg400-1"
@@ -204,27 +205,10 @@ def _draw_layer(draw, shape, layers):
     """Append one layer, or a mean and the quantizer it needs; return the shape behind it."""
     *spatial, channels = shape
     rank = len(spatial)
-    known = [
-        "QDense",
-        "QActivation",
-        "QActivation",
-        "Branches",
-        "ReLU",
-        "LeakyReLU",
-        "BatchNormalization",
-        "QDenseBatchnorm",
-    ]
+    known = "QDense QActivation QActivation Branches ReLU LeakyReLU BatchNormalization QDenseBatchnorm".split()
     if rank:
-        known += [
-            "Conv",
-            "Conv",
-            "Separable",
-            "MaxPooling",
-            "AveragePooling",
-            "GlobalMaxPooling",
-            "GlobalAveragePooling",
-        ]
-        known += ["ZeroPadding", "Flatten", "Reshape"]
+        known = "QDense QActivation Branches LeakyReLU BatchNormalization Conv Conv Conv Separable MaxPooling".split()
+        known += "AveragePooling GlobalMaxPooling GlobalAveragePooling ZeroPadding Flatten Reshape".split()
     if rank == 2:
         known += ["QDepthwiseConv2D", "QConv2DBatchnorm", "QDepthwiseConv2DBatchnorm", "QAveragePooling2D"]
     kind = draw(st.sampled_from(known))
@@ -327,10 +311,8 @@ def design_of(spec: Spec, network: Network) -> Design:
     design = Design(Backend(spec.backend), PART, io_type=IoType(spec.io_type), strategy=Strategy(spec.strategy))
     factors = {}
     for layer in network:
-        if isinstance(layer, (Dense, Conv, DepthwiseConv)) and design.strategy is not Strategy.DISTRIBUTED_ARITHMETIC:
-            valid = valid_reuse_factors(*matrix_size(layer))
-            valid = valid[:-1] or valid if design.strategy is Strategy.RESOURCE_UNROLLED else valid
-            factors[layer.name] = valid[spec.reuse * len(valid) // 100]
+        valid = reuse_factors(network, layer.name, design)
+        factors[layer.name] = valid[spec.reuse * len(valid) // 100]
     return design.with_reuse(factors)
 
 
@@ -356,7 +338,7 @@ def check(spec: Spec, folder: Path, options: tuple[str, ...] = (), optimize: str
             return Outcome(spec, refused="nothing but an input")
         design = design_of(spec, network)
         hls4ml.convert(network, design, folder / "hls", log=folder / "convert.log")
-    except (UnsupportedLayer, ConfigError) as error:
+    except (UnsupportedLayer, ConfigError, ToolNotFound) as error:
         return Outcome(spec, refused=str(error))
     codes = image_codes(network, spec.seed)
     ours, types = emulate.trace(network, codes), tensor_types(network)
@@ -456,9 +438,7 @@ def hunt(seconds: float, number: int, networks: int, workers: int = WORKERS) -> 
         options = precompiled_header(folder)
         todo = iter(draw_specs(number, networks))
         with ProcessPoolExecutor(workers, get_context("spawn"), _start) as pool:
-            running = {
-                pool.submit(_work, spec, options) for spec in (next(todo, None) for _ in range(2 * workers)) if spec
-            }
+            running = {pool.submit(_work, spec, options) for spec in islice(todo, 2 * workers)}
             while running:
                 done = next(as_completed(running))
                 running.discard(done)
@@ -486,8 +466,8 @@ def summary(found: list[Outcome]) -> str:
     wrong = [one for one in ran if one.wrong]
     keras = sum(one.keras_layers > 0 for one in ran)
     lines = [
-        f"{len(found)} networks: {len(ran) - len(wrong)} equal, {len(found) - len(ran)} refused, {len(wrong)} different; "
-        f"{keras} against Keras, {len(ran) - keras} against rational arithmetic; "
+        f"{len(found)} networks: {len(ran) - len(wrong)} equal, {len(found) - len(ran)} refused, "
+        f"{len(wrong)} different; {keras} against Keras, {len(ran) - keras} against rational arithmetic; "
         f"{sum(o.keras_layers for o in ran)} layers in Keras, {sum(o.csim_layers for o in ran)} in C++"
     ]
     reasons = Counter(re.sub(r"'l\w+'", "'...'", re.sub(r"\d+", "N", one.refused)) for one in found if one.refused)

@@ -17,6 +17,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import singledispatch
+from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import numpy as np
 
 from fpgaml.accumulate import tensor_types
 from fpgaml.design import Design, IoType, Strategy, check_design, matrix_size
-from fpgaml.errors import ConfigError, ConversionMismatch, UnsupportedLayer
+from fpgaml.errors import ConfigError, ConversionMismatch, ToolNotFound, UnsupportedLayer
 from fpgaml.external.process import run_tool
 from fpgaml.fixed import MAX_WIDTH, Codes, FixedPoint, Floats, grid, smallest
 from fpgaml.network import (
@@ -60,9 +61,10 @@ def convert(network: Network, design: Design, folder: Path, *, log: Path) -> Non
     """Write the HLS project of `network` into `folder` (replaced as a whole) and read it back.
 
     Raises: ConfigError if the design cannot build the network; ToolFailed if hls4ml fails; ConversionMismatch if
-    the written C++ differs from the network.
+    the written C++ differs from the network; ToolNotFound for distributed arithmetic without its solver.
     """
     check_design(network, design)
+    _find_solver(network, design)
     folder = folder.resolve()  # the child runs elsewhere
     work = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(work, ignore_errors=True)
@@ -83,6 +85,16 @@ def convert(network: Network, design: Design, folder: Path, *, log: Path) -> Non
     shutil.rmtree(folder, ignore_errors=True)
     (work / "project").rename(folder)
     shutil.rmtree(work)
+
+
+def _find_solver(network: Network, design: Design) -> None:
+    """Raise ToolNotFound if a layer needs distributed arithmetic and its solver is not installed."""
+    wanted = [n for n in network if matrix_size(n) and design.strategy_of(n.name) is Strategy.DISTRIBUTED_ARITHMETIC]
+    if wanted and find_spec("da4ml") is None:
+        raise ToolNotFound(
+            f"layer {wanted[0].name!r}: distributed_arithmetic needs the Python package da4ml; "
+            "install it: pip install 'hls4ml[da]'"
+        )
 
 
 def lower(network: Network, design: Design, folder: Path) -> tuple[dict[str, Any], dict[str, Floats]]:

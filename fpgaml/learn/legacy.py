@@ -92,7 +92,7 @@ def _image(one: Config) -> Any:
 
 def _layer(one: Config) -> Any:
     """Return the layer of a configuration, without weights."""
-    kind, config = one["class_name"], one["config"]
+    kind, config = one["class_name"].split(">")[-1], one["config"]
     made = getattr(qkeras, kind, None) or getattr(keras.layers, kind, None)
     if kind == "PruneLowMagnitude":
         raise UnsupportedLayer(
@@ -120,14 +120,14 @@ def _settings(kind: type) -> Iterator[str]:
     """Yield the names of a class' settings, its bases' included."""
     for one in kind.__mro__:
         if "__init__" in vars(one):
-            yield from inspect.signature(one.__init__).parameters
+            yield from inspect.signature(vars(one)["__init__"]).parameters
 
 
 def _value(value: Any) -> Any:
     """Return a setting with a quantizer made from its configuration."""
     if not (isinstance(value, dict) and "class_name" in value):
         return value
-    made = getattr(quantizers, value["class_name"], None)
+    made = getattr(quantizers, value["class_name"].split(">")[-1], None)
     if not inspect.isclass(made):
         raise UnsupportedLayer(f"{value['class_name']} is no quantizer of QKeras; fpgaml never runs custom code")
     known = set(inspect.signature(made.__init__).parameters)

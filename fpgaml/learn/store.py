@@ -63,10 +63,9 @@ def _load_keras(path: Path) -> keras.Model:
 
 def _load_h5(path: Path) -> keras.Model:
     with h5py.File(path, "r") as file:
-        refuse_code(legacy.config_of(file))
-        if legacy.is_old(file) or any(
-            one["class_name"] == "QDenseBatchnorm" for one in _objects(legacy.config_of(file))
-        ):
+        config = legacy.config_of(file)
+        refuse_code(config)
+        if legacy.is_old(file) or any(_take_unknown(one) for one in _objects(config)):
             return legacy.rebuild(file)
     if path.suffix not in (".h5", ".hdf5"):
         raise FormatError(f"{path} is an HDF5 file; rename it to {path.with_suffix('.h5').name}")
@@ -76,7 +75,7 @@ def _load_h5(path: Path) -> keras.Model:
 def _take_unknown(one: dict[str, Any]) -> bool:
     """Take out of a layer's settings what qkeras-v3 writes there and then refuses to read; return if there was any."""
     settings = one.get("config")
-    if one["class_name"] != "QDenseBatchnorm" or not isinstance(settings, dict):
+    if not one["class_name"].endswith("QDenseBatchnorm") or not isinstance(settings, dict):
         return False
     found = [key for key in UNKNOWN if key in settings]
     for key in found:
