@@ -58,6 +58,9 @@ class Strategy(StrEnum):
     DISTRIBUTED_ARITHMETIC = "distributed_arithmetic"
 
 
+RESOURCES = (Strategy.RESOURCE, Strategy.RESOURCE_UNROLLED)
+
+
 @dataclass(frozen=True)
 class LayerDesign:
     """What one layer does differently from the rest; None keeps the design's own value."""
@@ -205,16 +208,18 @@ def _check_layer(network: Network, layer: Layer, design: Design) -> None:
         )
     if strategy is Strategy.DISTRIBUTED_ARITHMETIC and reuse != 1:
         raise ConfigError(f"layer {layer.name!r}: distributed_arithmetic must have reuse factor 1, not {reuse}")
-    if strategy is Strategy.DISTRIBUTED_ARITHMETIC and isinstance(layer, DepthwiseConv):
+    parallel = design.io_type is IoType.PARALLEL
+    unable = (Strategy.DISTRIBUTED_ARITHMETIC, *(RESOURCES if parallel else ()))
+    if isinstance(layer, DepthwiseConv) and strategy in unable:
         raise ConfigError(
-            f"layer {layer.name!r}: hls4ml has no distributed_arithmetic for depthwise convolutions; give it another "
-            "strategy of its own"
+            f"layer {layer.name!r}: hls4ml has no {strategy} for depthwise convolutions with {design.io_type}; give this "
+            "layer the strategy latency"
         )
     if strategy is Strategy.RESOURCE_UNROLLED and reuse == n_in * n_out:
         raise ConfigError(
             f"layer {layer.name!r}: resource_unrolled must have a reuse factor below {reuse}, its number of weights"
         )
-    if strategy in (Strategy.RESOURCE, Strategy.RESOURCE_UNROLLED) and not is_valid_reuse(n_in, n_out, reuse):
+    if strategy in RESOURCES and not is_valid_reuse(n_in, n_out, reuse):
         raise ConfigError(
             f"layer {layer.name!r}: reuse factor {reuse} is not valid for its {n_in} x {n_out} matrix in the "
             f"{strategy} strategy; the nearest valid one is {nearest_reuse_factor(n_in, n_out, reuse)}"
@@ -230,10 +235,10 @@ def _check_layer(network: Network, layer: Layer, design: Design) -> None:
 def _is_parallel_conv(network: Network, layer: Layer, design: Design) -> bool:
     """Return whether hls4ml makes its parallel resource convolution of a layer (a Dense over a map is one too).
 
-    Source: hls4ml 1.3, ``nnet_conv1d_resource.h`` asserts the limit; ``nnet_conv2d_resource.h`` does not and gives
-    wrong sums beyond it (tests/test_hunt.py).
+    Source: hls4ml 1.3, ``nnet_conv1d_resource.h`` asserts the limit; in two dimensions beyond it the sums come out
+    wrong without a word (tests/test_hunt.py).
     """
-    resource = design.strategy_of(layer.name) in (Strategy.RESOURCE, Strategy.RESOURCE_UNROLLED)
+    resource = design.strategy_of(layer.name) in RESOURCES
     over_map = isinstance(layer, Dense) and len(network.shapes[layer.name]) > 1
     return resource and design.io_type is IoType.PARALLEL and (over_map or isinstance(layer, Conv))
 

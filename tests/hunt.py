@@ -29,7 +29,7 @@ import time
 import warnings
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -40,11 +40,11 @@ from hypothesis import strategies as st
 
 from fpgaml import emulate
 from fpgaml.accumulate import intervals, tensor_types
-from fpgaml.design import Backend, Design, IoType, Strategy, reuse_factors
+from fpgaml.design import Backend, Design, IoType, LayerDesign, Strategy, reuse_factors
 from fpgaml.errors import ConfigError, ToolNotFound, UnsupportedLayer
 from fpgaml.external import csim, hls4ml
 from fpgaml.fixed import FixedPoint
-from fpgaml.network import Network
+from fpgaml.network import DepthwiseConv, Network
 from tests import slow
 
 PART = "xc7z020clg400-1"
@@ -125,9 +125,9 @@ def activation_quantizers(draw, cast_only=False):
         case "linear":
             return f"quantized_linear({bits},{integer},{symmetric},alpha={draw(st.sampled_from(('None', '0.5')))})"
         case "relu":
-            return f"quantized_relu({draw(st.integers(1, 16))},{integer})"
+            return f"quantized_relu({draw(st.integers(1, 16))},{max(integer, 0)})"  # QKeras fails below 0
         case "leaky":
-            return f"quantized_relu({bits},{integer},negative_slope={draw(st.sampled_from((0.5, 0.125)))})"
+            return f"quantized_relu({bits},{max(integer, 0)},negative_slope={draw(st.sampled_from((0.5, 0.125)))})"
         case "tanh":
             return f"quantized_tanh({bits},symmetric={symmetric})"
         case "sigmoid":
@@ -309,6 +309,8 @@ def keras_model(spec: Spec):
 def design_of(spec: Spec, network: Network) -> Design:
     """Return the Spec's Design with a valid reuse factor for each layer."""
     design = Design(Backend(spec.backend), PART, io_type=IoType(spec.io_type), strategy=Strategy(spec.strategy))
+    by_channel = [layer.name for layer in network if isinstance(layer, DepthwiseConv)]  # latency only, as a rule
+    design = replace(design, per_layer=tuple(LayerDesign(name, strategy=Strategy.LATENCY) for name in by_channel))
     factors = {}
     for layer in network:
         valid = reuse_factors(network, layer.name, design)
