@@ -77,7 +77,7 @@ class Side:
 
     name: str
     call: str  # of hls4ml, if it made the conversion
-    refused: str | None  # the message of hls4ml's converter, if it failed
+    by_handlers: bool  # hls4ml's Keras-2 handlers made it, for its converter fails
     failed: str | None
     logits_unequal: int | None
     accuracy: float | None
@@ -386,11 +386,11 @@ def _side(
     layers = {layer: int((golden[layer] != values[layer]).sum()) for layer in network.shapes if layer in values}
     first = first_difference(golden, values, list(network.shapes), ("emulator", shown), network)
     if out not in values:
-        return Side(name, "", None, None, None, None, None, layers, first, must_agree)
+        return Side(name, "", False, None, None, None, None, layers, first, must_agree)
     classes, right = classify(values[out]), classify(golden[out])
     accuracy = None if images.labels is None else float((classes == images.labels).mean())
     agreement = float((classes == right).mean())
-    return Side(name, "", None, None, layers[out], accuracy, agreement, layers, first, must_agree)
+    return Side(name, "", False, None, layers[out], accuracy, agreement, layers, first, must_agree)
 
 
 def _keras_only(work: _Work, values: Floats) -> dict[str, Floats]:
@@ -414,16 +414,22 @@ def _stock_sides(
     work.progress("hls4ml's own conversion, twice")
     log = work.folder / "stock.log"
     runs = stock.stock_runs(path, kind.decode(images.codes), work.design, work.folder / "stock", log=log)
-    return tuple(_stock_side(run, golden, order, network, images) for run in runs)
+    made = tuple(_stock_side(run, golden, order, network, images) for run in runs)
+    refusals = {run.refused: run.call for run in reversed(runs) if run.refused}
+    return (*(_failed("hls4ml, as documented", call, why) for why, call in refusals.items()), *made)
+
+
+def _failed(name: str, call: str, why: str, *, by_handlers: bool = False) -> Side:
+    return Side(name, call, by_handlers, why, None, None, None, {}, None, False)
 
 
 def _stock_side(
     run: stock.StockRun, golden: dict[str, Floats], order: list[str], network: Network | None, images: Images
 ) -> Side:
-    name = "hls4ml, its Keras-2 handlers" if run.by_handlers else "hls4ml, its converter"
+    way = "hls4ml handlers" if run.refused else "hls4ml"
+    name = f"{way}, backend named" if "backend=" in run.call else f"{way}, no backend"
     if run.output is None:
-        failed = run.failed if run.refused is None else f"its Keras-2 handlers fail too: {run.failed}"
-        return Side(name, run.call, run.refused, failed, None, None, None, {}, None, False)
+        return _failed(name, run.call, str(run.failed), by_handlers=run.refused is not None)
     values = {}
     for layer, array in run.layers.items():
         known = hls4ml_name(layer, order)
@@ -438,7 +444,7 @@ def _stock_side(
     accuracy = None if images.labels is None else float((classes == images.labels).mean())
     agreement = float((classes == right).mean())
     unequal = layers.get(order[-1])
-    return Side(name, run.call, run.refused, None, unequal, accuracy, agreement, layers, first, False)
+    return Side(name, run.call, run.by_handlers, None, unequal, accuracy, agreement, layers, first, False)
 
 
 def hls4ml_name(layer: str, order: list[str]) -> str | None:

@@ -38,14 +38,13 @@ def audit_model(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say what each layer really does, every trap in it, and whether hardware agrees bit for bit."""
-    kind = FixedPoint.parse(input_type)
-    simulate = not no_simulate or against_hls4ml
     options: dict[str, Any] = {
         "data": data,
-        "input_type": kind,
+        "input_type": FixedPoint.parse(input_type),
         "scale_bits": scale_bits,
         "images": images,
-        "simulate": simulate,
+        "simulate": not no_simulate or against_hls4ml,
+        "against_hls4ml": against_hls4ml,
     }
     from fpgaml.pipeline import keras_noise
 

@@ -130,9 +130,12 @@ def _left_out(
             continue
         given = {name: codes for name, codes in inputs.items() if name != source} | {before.sources[0]: own}
         case = case_of(thinner, layer, given)
+        text = f"layer {source!r} is missing, and with it the cast to {before.type}"
         if np.array_equal(np.ldexp(case.output.astype(np.float64), -case.fraction), seen):
-            text = f"layer {source!r} is missing, and with it the cast to {before.type}"
             return Diagnosis(Cause.MISSING_REQUANTIZER, text)
+        besides = diagnose(thinner, layer, given, seen)
+        if besides:
+            return Diagnosis(Cause.MISSING_REQUANTIZER, f"{text}; besides, {besides.text}")
     return None
 
 

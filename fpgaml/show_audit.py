@@ -91,8 +91,8 @@ def show_simulation(console: Console, done: Simulation) -> None:
     for side in done.sides:
         table.add_row(*_cells(side, done))
     console.print(table)
-    for number, side in enumerate(done.sides, 1):
-        _show_details(console, number, side)
+    for side in done.sides:
+        _show_details(console, side)
 
 
 def _cells(side: Side, done: Simulation) -> list[str]:
@@ -120,16 +120,14 @@ def _color(good: bool) -> str:
     return "[green]" if good else "[red]"
 
 
-def _show_details(console: Console, number: int, side: Side) -> None:
+def _show_details(console: Console, side: Side) -> None:
     """Print how an execution was made, if hls4ml made it, and its first difference with examples."""
     if side.must_agree and side.first is None:
         return
     if side.call or side.first or side.failed:
-        console.print(f"\n[bold]{number}. {escape(side.name)}[/]  [dim]{escape(side.call)}[/]", soft_wrap=True)
-    if side.refused:
-        console.print(f"   its converter fails: [red]{escape(side.refused)}[/]", soft_wrap=True)
-        if not side.failed:
-            console.print("   so its own handlers for Keras 2, which know QKeras, were given the same layers")
+        console.print(f"\n[bold]{escape(side.name)}[/]  [dim]{escape(side.call)}[/]", soft_wrap=True)
+    if side.by_handlers:
+        console.print("   for its converter fails, the same layers went to hls4ml's own handlers for Keras 2")
     if side.failed:
         console.print(f"   [red]{escape(side.failed)}[/]", soft_wrap=True)
     if side.first is None:

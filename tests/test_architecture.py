@@ -23,6 +23,7 @@ CORE = {
     "archive": {"errors"},
     "boards": {"errors"},
     "cause": {"errors", "fixed", "network", "accumulate", "emulate"},
+    "findings": set(),
     "comparison": {"errors", "fixed", "network", "accumulate", "cause"},
     "dataset": {"errors", "fixed", "runcard", "table"},
     "diagnosis": {"errors", "history"},

@@ -17,7 +17,7 @@ def fpgaml(*args, **options):
 def test_help_names_every_command():
     done = fpgaml("--help")
     assert done.returncode == 0
-    for command in ("run", "doctor"):
+    for command in ("run", "doctor", "audit"):
         assert command in done.stdout
 
 

@@ -163,6 +163,18 @@ def test_a_requantizer_that_is_not_there_at_all():
     )
 
 
+def test_two_mistakes_at_once():
+    """As hls4ml does to a float bias behind a layer that it deletes."""
+    net = network(kind=LINEAR, function=Function.LINEAR)
+    image, dense, _, out = net
+    cut = Weights(out.bias.codes >> 2 << 2, out.bias.type)
+    thin = Network("n", (image, dense, replace(out, sources=("fc",), bias=cut)))
+    assert str(difference(net, values(thin)).diagnosis) == (
+        "missing requantizer: in tool, layer 'act' is missing, and with it the cast to fixed<4,2,RND_CONV,SAT>; "
+        "besides, its bias is cut off at 3 of its 5 fraction bits"
+    )
+
+
 def test_a_truncated_input():
     net = network()
     right = values(net)

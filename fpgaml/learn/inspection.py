@@ -103,6 +103,9 @@ def _walk(nodes: list[tuple[Any, list[str]]], input_type: FixedPoint, scale_bits
             outputs[layer.name] = _read_one(walk.builder, node, input_type)
         except FpgamlError as error:
             walk.refused[layer.name] = error
+            if not sources:  # without the input's shape nothing behind it has one
+                walk.builder.layers.clear()
+                break
             outputs[layer.name] = _stand_in(walk, layer)
         for made in walk.builder.layers[before:]:
             walk.origin[made.name] = (layer.name, type(layer).__name__)
