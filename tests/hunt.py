@@ -355,7 +355,9 @@ def check(spec: Spec, folder: Path, options: tuple[str, ...] = (), optimize: str
     else:
         for name, theirs in slow.run(network, codes[3]).items():
             _compare(wrong, "rational", name, ours[name][3], theirs)
-    program = csim.build(network, folder / "hls", log=folder / "g++.log", images=20 if optimize == "-O0" else 1000, options=options)
+    program = csim.build(
+        network, folder / "hls", log=folder / "g++.log", images=20 if optimize == "-O0" else 1000, options=options
+    )
     out, traced = csim.simulate(program, codes, trace=True)
     _compare(wrong, "C++", network.output.name, ours[network.output.name], out)
     for name, theirs in traced.items():
