@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -55,6 +56,9 @@ class Strategy(StrEnum):
     RESOURCE = "resource"
     RESOURCE_UNROLLED = "resource_unrolled"
     DISTRIBUTED_ARITHMETIC = "distributed_arithmetic"
+
+
+RESOURCES = (Strategy.RESOURCE, Strategy.RESOURCE_UNROLLED)
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,19 @@ def valid_reuse_factors(n_in: int, n_out: int) -> tuple[int, ...]:
     return tuple(f for f in _divisors(n_in * n_out) if is_valid_reuse(n_in, n_out, f))
 
 
+def reuse_factors(network: Network, name: str, design: Design) -> tuple[int, ...]:
+    """Return the reuse factors that `design` allows the layer called `name`, ascending; (1,) if it has no matrix."""
+    size = matrix_size(network[name])
+    if size is None or design.strategy_of(name) is Strategy.DISTRIBUTED_ARITHMETIC:
+        return (1,)
+    found = []
+    for factor in valid_reuse_factors(*size):
+        with suppress(ConfigError):
+            _check_layer(network, network[name], design.with_reuse({name: factor}))
+            found.append(factor)
+    return tuple(found)
+
+
 def nearest_reuse_factor(n_in: int, n_out: int, reuse: int) -> int:
     """Return the valid reuse factor nearest to `reuse`; of two equally near, the smaller."""
     valid = valid_reuse_factors(n_in, n_out)
@@ -175,10 +192,10 @@ def check_design(network: Network, design: Design) -> None:
                 f"the design names layer {one.name!r}, which network {network.name!r} has not{nearest(one.name, names)}"
             )
     for layer in network:
-        _check_layer(layer, design)
+        _check_layer(network, layer, design)
 
 
-def _check_layer(layer: Layer, design: Design) -> None:
+def _check_layer(network: Network, layer: Layer, design: Design) -> None:
     size = matrix_size(layer)
     reuse = design.reuse_of(layer.name)
     if size is None:
@@ -191,15 +208,39 @@ def _check_layer(layer: Layer, design: Design) -> None:
         )
     if strategy is Strategy.DISTRIBUTED_ARITHMETIC and reuse != 1:
         raise ConfigError(f"layer {layer.name!r}: distributed_arithmetic must have reuse factor 1, not {reuse}")
+    parallel = design.io_type is IoType.PARALLEL
+    unable = (Strategy.DISTRIBUTED_ARITHMETIC, *(RESOURCES if parallel else ()))
+    if isinstance(layer, DepthwiseConv) and strategy in unable:
+        raise ConfigError(
+            f"layer {layer.name!r}: hls4ml has no {strategy} for depthwise convolutions with {design.io_type}; give "
+            "this layer the strategy latency"
+        )
     if strategy is Strategy.RESOURCE_UNROLLED and reuse == n_in * n_out:
         raise ConfigError(
             f"layer {layer.name!r}: resource_unrolled must have a reuse factor below {reuse}, its number of weights"
         )
-    if strategy in (Strategy.RESOURCE, Strategy.RESOURCE_UNROLLED) and not is_valid_reuse(n_in, n_out, reuse):
+    if strategy in RESOURCES and not is_valid_reuse(n_in, n_out, reuse):
         raise ConfigError(
             f"layer {layer.name!r}: reuse factor {reuse} is not valid for its {n_in} x {n_out} matrix in the "
             f"{strategy} strategy; the nearest valid one is {nearest_reuse_factor(n_in, n_out, reuse)}"
         )
+
+    if _is_parallel_conv(network, layer, design) and reuse > n_in:
+        raise ConfigError(
+            f"layer {layer.name!r}: a convolution with io_parallel and {strategy} must have a reuse factor of "
+            f"at most {n_in}, its window times its channels, not {reuse}: hls4ml's C++ is wrong beyond; use io_stream"
+        )
+
+
+def _is_parallel_conv(network: Network, layer: Layer, design: Design) -> bool:
+    """Return whether hls4ml makes its parallel resource convolution of a layer (a Dense over a map is one too).
+
+    Source: hls4ml 1.3, ``nnet_conv1d_resource.h`` asserts the limit; in two dimensions beyond it the sums come out
+    wrong without a word (tests/test_hunt.py).
+    """
+    resource = design.strategy_of(layer.name) in RESOURCES
+    over_map = isinstance(layer, Dense) and len(network.shapes[layer.name]) > 1
+    return resource and design.io_type is IoType.PARALLEL and (over_map or isinstance(layer, Conv))
 
 
 def _check_reuse(reuse: int, whose: str) -> None:

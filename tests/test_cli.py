@@ -1,7 +1,11 @@
 """The command line as a person uses it: in a process of its own."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
+
+MODELS = Path(__file__).parent.parent / "models"
 
 
 def fpgaml(*args, **options):
@@ -44,3 +48,24 @@ def test_a_wrong_option_is_exit_code_2():
     assert done.returncode == 2
     assert "--nonsense" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_estimate_fit_and_boards():
+    thing = MODELS / "trained/mnist_mlp_small/network.npz"
+    done = fpgaml("estimate", thing, "--board", "pynq-z2")
+    assert done.returncode == 0, done.stderr
+    assert "after logic synthesis" in done.stdout
+    assert "median error on repositories the fit had not seen" in " ".join(done.stdout.split())
+    record = json.loads(fpgaml("estimate", thing, "--json").stdout)
+    latency = record["design"]["HLS csynth"]["latency"]
+    assert latency["low"] <= latency["median"] <= latency["high"]
+    done = fpgaml("fit", MODELS / "mnist_mlp_small.toml", "--board", "pynq-z2")
+    assert done.returncode == 0, done.stderr
+    assert "reuse factor of fc1" in done.stdout
+    assert "pynq-z2" in fpgaml("boards").stdout
+
+
+def test_an_unknown_board_names_the_nearest():
+    done = fpgaml("estimate", MODELS / "mnist_mlp_small.toml", "--board", "pynq-z9")
+    assert done.returncode == 2
+    assert "did you mean 'pynq-z" in done.stderr

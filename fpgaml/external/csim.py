@@ -53,17 +53,18 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def build(network: Network, project: Path, *, log: Path, images: int = 1000) -> Program:
+def build(network: Network, project: Path, *, log: Path, images: int = 1000, options: tuple[str, ...] = ()) -> Program:
     """Compile the project that `convert` wrote for `network`; reuse an earlier build of the very same sources.
 
-    `images` is how many it is for: more of them repay a slower, better optimizing compilation.
+    `images` is how many it is for: more of them repay a slower, better optimizing compilation. options: more of the
+    compiler's, such as a precompiled header.
 
     Raises: ToolNotFound without g++; ToolFailed with the last lines of its log; FormatError for a foreign project.
     """
     project = project.resolve()  # compiler and workers run elsewhere
     compiler = find_tool("g++", "for C simulation; install it with your system's compiler package (build-essential)")
     source, traced, in_code = harness(network, project)
-    flags = (*FLAGS, optimization(images))
+    flags = (*FLAGS, optimization(images), *options)
     key = _digest(project, source, flags, compiler)
     folder = cache_folder() / key
     path = folder / "csim"

@@ -17,6 +17,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import singledispatch
+from importlib.util import find_spec
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,10 @@ from typing import Any
 import numpy as np
 
 from fpgaml.accumulate import tensor_types
-from fpgaml.design import Design, IoType, Strategy, check_design
-from fpgaml.errors import ConfigError, ConversionMismatch, UnsupportedLayer
+from fpgaml.design import Design, IoType, Strategy, check_design, matrix_size
+from fpgaml.errors import ConfigError, ConversionMismatch, ToolNotFound, UnsupportedLayer
 from fpgaml.external.process import run_tool
-from fpgaml.fixed import Codes, FixedPoint, Floats, grid, smallest
+from fpgaml.fixed import MAX_WIDTH, Codes, FixedPoint, Floats, grid, smallest
 from fpgaml.network import (
     Activation,
     Add,
@@ -60,9 +61,10 @@ def convert(network: Network, design: Design, folder: Path, *, log: Path) -> Non
     """Write the HLS project of `network` into `folder` (replaced as a whole) and read it back.
 
     Raises: ConfigError if the design cannot build the network; ToolFailed if hls4ml fails; ConversionMismatch if
-    the written C++ differs from the network.
+    the written C++ differs from the network; ToolNotFound for distributed arithmetic without its solver.
     """
     check_design(network, design)
+    _find_solver(network, design)
     folder = folder.resolve()  # the child runs elsewhere
     work = folder.with_name(folder.name + ".tmp")
     shutil.rmtree(work, ignore_errors=True)
@@ -85,6 +87,16 @@ def convert(network: Network, design: Design, folder: Path, *, log: Path) -> Non
     shutil.rmtree(work)
 
 
+def _find_solver(network: Network, design: Design) -> None:
+    """Raise ToolNotFound if a layer needs distributed arithmetic and its solver is not installed."""
+    wanted = [n for n in network if matrix_size(n) and design.strategy_of(n.name) is Strategy.DISTRIBUTED_ARITHMETIC]
+    if wanted and find_spec("da4ml") is None:
+        raise ToolNotFound(
+            f"layer {wanted[0].name!r}: distributed_arithmetic needs the Python package da4ml; "
+            "install it: pip install 'hls4ml[da]'"
+        )
+
+
 def lower(network: Network, design: Design, folder: Path) -> tuple[dict[str, Any], dict[str, Floats]]:
     """Return hls4ml's layer list and configuration for `network` as JSON-ready data, and its weights by key.
 
@@ -102,16 +114,14 @@ def lower(network: Network, design: Design, folder: Path) -> tuple[dict[str, Any
             name = "depthwise" if isinstance(layer, DepthwiseConv) and field == "kernel" else HLS4ML_WEIGHT[field]
             entry[f"{name}_data"] = {"array": f"{layer.name}.{field}"}
         sources = list(layer.sources)
-        if isinstance(layer, Table):  # hls4ml's table takes the bits of its input as they are: cast first
-            index = _new_name(f"{layer.name}_index", network)
-            layers.append({"name": index, "inputs": sources, "outputs": [index], **_cast_entry(shapes[layer.name])})
-            config[index] = {"Precision": {"result": layer.index.cpp}, "Trace": False}
-            sources = [index]
+        for name, kind in casts_before(layer, types, network):
+            layers.append({"name": name, "inputs": sources, "outputs": [name], **_cast_entry(shapes[layer.sources[0]])})
+            config[name] = {"Precision": {"result": kind.cpp}, "Trace": False}
+            sources = [name]
         layers.append({"name": layer.name, "inputs": sources, "outputs": [layer.name], **entry})
         config[layer.name] = {
             "Precision": {what: kind.cpp for what, kind in expected_types(layer, types).items()},
-            "Strategy": design.strategy_of(layer.name),
-            "ReuseFactor": design.reuse_of(layer.name),
+            **_how_to_multiply(layer, design),
             "Trace": True,  # compiled only into C simulation; lets it show every layer's output
         }
     project = {
@@ -124,8 +134,8 @@ def lower(network: Network, design: Design, folder: Path) -> tuple[dict[str, Any
     }
     default = {
         "Precision": {"default": "ap_fixed<16,6>"},
-        "ReuseFactor": design.reuse_factor,
-        "Strategy": design.strategy,
+        "ReuseFactor": 1,
+        "Strategy": Strategy.LATENCY,
     }
     return {
         "project": project,
@@ -134,6 +144,38 @@ def lower(network: Network, design: Design, folder: Path) -> tuple[dict[str, Any
         "inputs": [network.input.name],
         "outputs": [network.output.name],
     }, arrays
+
+
+def _how_to_multiply(layer: Layer, design: Design) -> Entry:
+    """Return strategy and reuse factor of a layer with a matrix; hls4ml's own check refuses the others a strategy."""
+    if matrix_size(layer) is None:
+        return {"Strategy": Strategy.LATENCY, "ReuseFactor": 1}
+    return {"Strategy": design.strategy_of(layer.name), "ReuseFactor": design.reuse_of(layer.name)}
+
+
+def casts_before(layer: Layer, types: dict[str, FixedPoint], network: Network) -> list[tuple[str, FixedPoint]]:
+    """Return name and type of each cast that must come before a layer's own entry.
+
+    hls4ml's table takes the bits of its input as they are: they must be those of its index. And ``ap_fixed`` cannot
+    round away more bits than a value has (it reads beyond the highest): such a value is made wider first.
+    """
+    match layer:
+        case Table(index=kind) | Activation(type=kind):
+            x = types[layer.sources[0]]
+        case _:
+            return []
+    found = []
+    wide = x.fraction - kind.fraction + 2
+    if wide > x.width:
+        if wide > MAX_WIDTH:
+            raise UnsupportedLayer(
+                f"layer {layer.name!r}: rounding {x} to {kind} drops {x.fraction - kind.fraction} bits, too many"
+            )
+        name = _new_name(f"{layer.name}_wide", network)
+        found.append((name, FixedPoint(wide, wide - x.fraction, x.signed)))
+    if isinstance(layer, Table):
+        found.append((_new_name(f"{layer.name}_index", network), kind))
+    return found
 
 
 HLS4ML_WEIGHT = {"kernel": "weight", "bias": "bias", "scale": "scale", "table": "table"}
@@ -162,7 +204,9 @@ def mean_type(layer: AveragePool, x: FixedPoint) -> FixedPoint:
     count = prod(layer.window)
     fraction = max(x.fraction, layer.type.fraction + 1) + (2 * count).bit_length() + 1
     low, high = count * x.low << (fraction - x.fraction), count * x.high << (fraction - x.fraction)
-    return smallest(low, high, fraction, signed=True)
+    exact = smallest(low, high, fraction, signed=True)
+    width = max(exact.width, fraction - layer.type.fraction + 2)  # ap_fixed cannot drop more bits than there are
+    return FixedPoint(width, width - fraction, True)
 
 
 def slope_type(slope: float) -> FixedPoint:
@@ -172,7 +216,7 @@ def slope_type(slope: float) -> FixedPoint:
 
 
 def check_io_type(layer: Layer, io_type: IoType, types: dict[str, FixedPoint]) -> None:
-    """Raise ConfigError for what hls4ml's streaming C++ asserts or gets wrong."""
+    """Raise ConfigError for what hls4ml's C++ asserts or gets wrong."""
     if not isinstance(layer, (MaxPool, AveragePool)):
         return
     padded = any(a or b for a, b in layer.padding)
