@@ -23,7 +23,7 @@ from fpgaml import dataset, emulate
 from fpgaml.accumulate import Interval, output_type, tensor_types
 from fpgaml.comparison import Difference, classify, first_difference
 from fpgaml.design import Backend, Design
-from fpgaml.errors import ConfigError, ConversionMismatch, DataError, FormatError, UnsupportedLayer
+from fpgaml.errors import ConfigError, ConversionMismatch, DataError, FormatError, FpgamlError, UnsupportedLayer
 from fpgaml.external import csim, hls4ml, stock
 from fpgaml.findings import Code, Finding, Severity, finding
 from fpgaml.fixed import Codes, FixedPoint, Floats, Overflow, Rounding
@@ -158,8 +158,8 @@ def audit(
 
         try:
             model = store.load(path)
-        except FormatError as error:
-            return _unreadable(path, title, error, store.written_layers(path), input_type)
+        except (FormatError, UnsupportedLayer) as error:
+            return _unreadable(title, error, store.written_layers(path), input_type)
     from fpgaml.learn.inspection import inspect
 
     inspection = inspect(model, name=_identifier(title), input_type=input_type, scale_bits=scale_bits)
@@ -177,9 +177,7 @@ def _identifier(title: str) -> str:
     return f"net_{clean}".rstrip("_") if not clean[:1].isalpha() or len(clean) < 2 else f"{clean}_net"
 
 
-def _unreadable(
-    path: Path, title: str, error: FormatError, layers: list[tuple[str, str, bool]], input_type: FixedPoint
-) -> Audit:
+def _unreadable(title: str, error: FpgamlError, layers: list[tuple[str, str, bool]], input_type: FixedPoint) -> Audit:
     """Return the audit of a file that Keras does not load: its layers as far as it lists them."""
     found = [
         finding(
@@ -192,7 +190,8 @@ def _unreadable(
         if own
     ]
     if not found:
-        found = [finding(Code.UNREADABLE_FILE, "", str(error))]
+        code = Code.UNREADABLE_FILE if isinstance(error, FormatError) else Code.PYTHON_CODE
+        found = [finding(code, "", str(error))]
     rows = tuple(Row(name, kind, "", (), "?", "", "", "", "?", None, None, None) for name, kind, _ in layers)
     return Audit(title, str(input_type), rows, tuple(found), None)
 

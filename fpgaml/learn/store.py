@@ -80,12 +80,9 @@ def _name(entry: dict[str, Any]) -> str:
 def _own_code(entry: dict[str, Any]) -> bool:
     """Return whether a layer is a Lambda, or of a class that neither Keras nor QKeras has."""
     kind, module = entry["class_name"], str(entry.get("module") or "")
-    if kind == "Lambda":
+    if kind in CODE:
         return True
-    known: dict[str, object] = {}
-    _add_supported_quantized_objects(known)
-    ours = module.split(".")[0] in ("keras", "qkeras", "tensorflow")
-    return not (ours or kind in known or (not module and hasattr(keras.layers, kind)))
+    return bool(module) and module.split(".")[0] not in TRUSTED
 
 
 def _load_keras(path: Path) -> keras.Model:
