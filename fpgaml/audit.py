@@ -27,6 +27,7 @@ from fpgaml.errors import ConfigError, ConversionMismatch, DataError, FormatErro
 from fpgaml.external import csim, hls4ml, stock
 from fpgaml.findings import Code, Finding, Severity, finding
 from fpgaml.fixed import Codes, FixedPoint, Floats, Overflow, Rounding
+from fpgaml.inputs import scaled_codes
 from fpgaml.network import (
     Activation,
     Add,
@@ -137,6 +138,7 @@ def audit(
     name: str | None = None,
     data: Path | None = None,
     input_type: FixedPoint = PIXEL,
+    input_scale: str | None = None,
     scale_bits: int | None = None,
     simulate: bool = True,
     against_hls4ml: bool = False,
@@ -146,7 +148,8 @@ def audit(
 ) -> Audit:
     """Return the audit of a Keras model or its file.
 
-    images: how many are simulated at most. scale_bits: bits to round to what is on no grid, as `read` has it.
+    input_scale: what raw integers are multiplied by, e.g. "1/255". images: how many are simulated at most.
+    scale_bits: bits to round to what is on no grid, as `read` has it.
 
     Raises: DataError if a file does not exist or data do not fit; ToolNotFound without g++ (if it simulates).
     """
@@ -168,7 +171,7 @@ def audit(
     if not simulate and not against_hls4ml:
         return found
     with tempfile.TemporaryDirectory(prefix="fpgaml-audit-") as folder:
-        work = _Work(model, path, Path(folder), design, images, progress)
+        work = _Work(model, path, Path(folder), design, images, input_scale, progress)
         return _simulated(found, inspection, work, data, against_hls4ml)
 
 
@@ -298,6 +301,7 @@ class _Work:
     folder: Path
     design: Design
     images: int
+    scale: str | None
     progress: Progress
 
 
@@ -315,7 +319,7 @@ def _simulated(found: Audit, inspection: Any, work: _Work, data: Path | None, ag
     shape = tuple(work.model.input_shape[1:]) if not isinstance(work.model.input_shape, list) else ()
     if found.errors and not (against and shape and None not in shape):
         return found
-    images = load_images(data, shape, input_type, work.images)
+    images = load_images(data, shape, input_type, work.images, work.scale)
     if found.errors:
         keras = _keras_only(work, input_type.decode(images.codes))
         sides = _stock_sides(work, keras, list(keras), None, images, input_type)
@@ -465,22 +469,33 @@ def hls4ml_name(layer: str, order: list[str], *, of_network: bool = True) -> str
 # --- data -----------------------------------------------------------------------------------------------------------
 
 
-def load_images(path: Path | None, shape: tuple[int, ...], kind: FixedPoint, count: int) -> Images:
+def load_images(
+    path: Path | None, shape: tuple[int, ...], kind: FixedPoint, count: int, scale: str | None = None
+) -> Images:
     """Return at most `count` images as codes of `kind`: from a file, else MNIST's test images, else random codes.
+
+    With a `scale` such as "1/255" the images are raw integers that the model reads times the scale; the codes are the
+    nearest of `kind`.
 
     Raises: DataError if the file's shape or values do not fit the input.
     """
     if path is not None:
-        return _from_file(path, shape, kind, count)
-    if shape in ((28, 28, 1), (28, 28), (784,)) and kind == PIXEL:
+        return _from_file(path, shape, kind, count, scale)
+    if shape in ((28, 28, 1), (28, 28), (784,)) and (kind == PIXEL or scale):
         mnist = dataset.load("mnist")
-        codes = mnist.x_test[:count].reshape(-1, *shape).astype(np.int64)
+        pixels = mnist.x_test[:count].reshape(-1, *shape).astype(np.int64)
+        codes = scaled_codes(pixels, scale, _nearest(kind)) if scale else pixels
         return Images(codes, mnist.y_test[:count].astype(np.int64), "MNIST test images")
     rng = np.random.default_rng(0)
     return Images(rng.integers(kind.low, kind.high + 1, (count, *shape)), None, "random codes (seed 0)")
 
 
-def _from_file(path: Path, shape: tuple[int, ...], kind: FixedPoint, count: int) -> Images:
+def _nearest(kind: FixedPoint) -> FixedPoint:
+    """Return the same codes, to be reached by rounding to the nearest."""
+    return replace(kind, rounding=Rounding.RND_CONV, overflow=Overflow.SAT)
+
+
+def _from_file(path: Path, shape: tuple[int, ...], kind: FixedPoint, count: int, scale: str | None) -> Images:
     array, labels = _arrays(path)
     if array.ndim < 1 or int(np.prod(array.shape[1:])) != int(np.prod(shape)) or not len(array):
         wanted = ", ".join(map(str, shape))
@@ -489,6 +504,8 @@ def _from_file(path: Path, shape: tuple[int, ...], kind: FixedPoint, count: int)
     labels = None if labels is None else np.asarray(labels).reshape(-1)[:count].astype(np.int64)
     if labels is not None and len(labels) != len(array):
         raise DataError(f"{path} has {len(array)} images but {len(labels)} labels")
+    if scale:
+        return Images(scaled_codes(array, scale, _nearest(kind)), labels, f"{path.name} times {scale}")
     if np.issubdtype(array.dtype, np.integer):
         if not kind.holds(array):
             raise DataError(
@@ -498,8 +515,7 @@ def _from_file(path: Path, shape: tuple[int, ...], kind: FixedPoint, count: int)
         return Images(array.astype(np.int64), labels, str(path.name))
     if not np.issubdtype(array.dtype, np.floating):
         raise DataError(f"images in {path} must be numbers, not {array.dtype}")
-    saturating = replace(kind, rounding=Rounding.RND_CONV, overflow=Overflow.SAT)
-    codes = saturating.encode(array)
+    codes = _nearest(kind).encode(array)
     wrong = codes != np.ldexp(array.astype(np.float64), kind.fraction)
     if wrong.any():
         raise DataError(

@@ -27,6 +27,9 @@ def audit_model(
     model: Annotated[Path, typer.Argument(help="Keras or QKeras model, .keras or .h5", show_default=False)],
     data: Annotated[Path | None, typer.Option("--data", help="Images as .npy, or .npz with x_test and y_test.")] = None,
     input_type: Annotated[str, typer.Option("--input-type", help="The input's fixed-point type.")] = str(PIXEL),
+    input_scale: Annotated[
+        str | None, typer.Option("--input-scale", help="What raw integers are multiplied by, e.g. 1/255.")
+    ] = None,
     scale_bits: Annotated[
         int | None, typer.Option("--scale-bits", help="Round what is on no grid to this many bits.")
     ] = None,
@@ -41,6 +44,7 @@ def audit_model(
     options: dict[str, Any] = {
         "data": data,
         "input_type": FixedPoint.parse(input_type),
+        "input_scale": input_scale,
         "scale_bits": scale_bits,
         "images": images,
         "simulate": not no_simulate or against_hls4ml,

@@ -295,6 +295,13 @@ def test_values_on_the_grid_and_labels(tmp_path):
     np.testing.assert_array_equal(found.labels, [1, 0])
 
 
+def test_pixels_times_a_scale(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([[255, 51, 0]], np.uint8))
+    found = load_images(tmp_path / "x.npy", (3,), FixedPoint(9, 1, signed=False), 5, "1/255")
+    np.testing.assert_array_equal(found.codes, [[256, 51, 0]])
+    assert found.data == "x.npy times 1/255"
+
+
 def test_no_data_file(tmp_path):
     (tmp_path / "x.npy").write_text("text")
     with pytest.raises(DataError, match=r"x\.npy is no \.npy or \.npz file of numbers: "):
@@ -426,9 +433,8 @@ def test_every_option_reaches_the_audit(monkeypatch):
     seen = {}
     empty = Audit("m", "ufixed<8,0>", (), (), None)
     monkeypatch.setattr(cli_audit, "audit", lambda path, **options: seen.update(path=path, **options) or empty)
-    line = (
-        "audit m.keras --data d.npz --input-type fixed<6,2> --images 9 --scale-bits 12 --no-simulate --against-hls4ml"
-    )
+    line = "audit m.keras --data d.npz --input-type fixed<6,2> --images 9 --scale-bits 12"
+    line += " --input-scale 1/255 --no-simulate --against-hls4ml"
     assert CliRunner().invoke(app, line.split()).exit_code == 0
     del seen["progress"]
     assert seen == {
@@ -437,6 +443,7 @@ def test_every_option_reaches_the_audit(monkeypatch):
         "input_type": FixedPoint(6, 2),
         "images": 9,
         "scale_bits": 12,
+        "input_scale": "1/255",
         "simulate": True,
         "against_hls4ml": True,
     }
