@@ -212,8 +212,8 @@ def _check_layer(network: Network, layer: Layer, design: Design) -> None:
     unable = (Strategy.DISTRIBUTED_ARITHMETIC, *(RESOURCES if parallel else ()))
     if isinstance(layer, DepthwiseConv) and strategy in unable:
         raise ConfigError(
-            f"layer {layer.name!r}: hls4ml has no {strategy} for depthwise convolutions with {design.io_type}; give this "
-            "layer the strategy latency"
+            f"layer {layer.name!r}: hls4ml has no {strategy} for depthwise convolutions with {design.io_type}; give "
+            "this layer the strategy latency"
         )
     if strategy is Strategy.RESOURCE_UNROLLED and reuse == n_in * n_out:
         raise ConfigError(
