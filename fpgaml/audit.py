@@ -432,7 +432,7 @@ def _stock_side(
         return _failed(name, run.call, str(run.failed), by_handlers=run.refused is not None)
     values = {}
     for layer, array in run.layers.items():
-        known = hls4ml_name(layer, order)
+        known = hls4ml_name(layer, order, of_network=network is not None)
         if known is not None and array.size == golden[known].size:
             values[known] = np.asarray(array, np.float64).reshape(golden[known].shape)
     first = first_difference(golden, values, order, ("emulator" if network else "Keras", "hls4ml"), network)
@@ -447,15 +447,20 @@ def _stock_side(
     return Side(name, run.call, run.by_handlers, None, unequal, accuracy, agreement, layers, first, False)
 
 
-def hls4ml_name(layer: str, order: list[str]) -> str | None:
-    """Return the network layer that computes what hls4ml's `layer` does; None if there is none (a softmax)."""
+def hls4ml_name(layer: str, order: list[str], *, of_network: bool = True) -> str | None:
+    """Return the layer of `order` that computes what hls4ml's `layer` does; None if there is none (a softmax).
+
+    A layer of a Network ends before its activation, a Keras layer (not `of_network`) behind it.
+    """
     clean = re.sub(r"_+", "_", re.sub(r"\W", "_", layer)).strip("_")
     if clean in order:
         return clean
     if clean.removesuffix("_linear") in order:
         return clean.removesuffix("_linear")
-    base = next((name for name in order if clean.startswith(f"{name}_") and f"{name}_act" in order), None)
-    return f"{base}_act" if base else None
+    base = max((name for name in order if clean.startswith(f"{name}_")), key=len, default=None)
+    if base is None or f"{base}_act" in order:
+        return base and f"{base}_act"
+    return None if of_network else base
 
 
 # --- data -----------------------------------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ RULES: dict[Code, Rule] = {
         _WARN,
         "computes it exactly; the emulator, not Keras, is the reference",
         "its sums may be exact too, and then differ from Keras",
-        "nothing to mend; fewer bits in weights or input would make Keras exact as well",
+        "nothing; with fewer bits in weights or input Keras would be exact too",
     ),
     Code.NAME_LIES: Rule(
         _WARN, "goes by what the layer computes", "goes by what the layer computes", "rename the layer"

@@ -364,6 +364,7 @@ def test_hls4ml_names_its_layers_otherwise():
     assert hls4ml_name("out_linear", order) == "out"
     assert hls4ml_name("fc_quantized_relu", order) == "fc_act"
     assert hls4ml_name("out_softmax", order) is None
+    assert hls4ml_name("fc_relu", ["fc", "out"], of_network=False) == "fc"
 
 
 GOLDEN = {"fc": np.array([[1.0, 2.0], [3.0, 1.0]])}
@@ -443,3 +444,8 @@ def test_every_option_reaches_the_audit(monkeypatch):
 
 def test_severities_are_three():
     assert [str(one) for one in Severity] == ["info", "warning", "error"]
+
+
+def test_every_code_is_in_the_documentation():
+    text = (Path(__file__).parent.parent / "docs/audit.md").read_text(encoding="utf-8")
+    assert [code for code, rule in RULES.items() if f"| `{code}` | {rule.severity} | {rule.fpgaml} |" not in text] == []
