@@ -1,13 +1,14 @@
 # make run    from a fresh clone to a verified network and its report      make test   all tests
 # make check  lint and types     make bench  ours against hls4ml's own path     make hunt   random networks
+# make matrix   the three cards, both backends, both io types, all test images    make calibrate   refit the estimator
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench hunt calibrate clean
+.PHONY: help run test check bench hunt matrix calibrate clean
 
 help:
-	@sed -n '1,2s/^# //p' Makefile
+	@sed -n '1,3s/^# //p' Makefile
 
 run: .venv/ready
 	$(BIN)/fpgaml run models/mnist_mlp.toml
@@ -25,6 +26,9 @@ bench: .venv/ready
 
 hunt: .venv/dev
 	$(BIN)/python -m tests.hunt
+
+matrix: .venv/dev
+	$(BIN)/python -m tests.matrix
 
 calibrate: .venv/ready
 	$(BIN)/python -m fpgaml.estimate.calibrate

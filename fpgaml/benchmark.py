@@ -31,7 +31,7 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from fpgaml import emulate, verbs
+from fpgaml import emulate, precision, verbs
 from fpgaml.accumulate import tensor_types
 from fpgaml.design import Design, IoType
 from fpgaml.external import csim, hls4ml
@@ -39,6 +39,7 @@ from fpgaml.external.process import run_tool
 from fpgaml.fixed import FixedPoint, Overflow, Rounding
 from fpgaml.network import Activation, Conv, Dense, Function, Input, Layer, Network, Weights, load
 from fpgaml.runcard import RunCard, changed, load_card
+from fpgaml.sweep import Setting, named_tensors, sweep
 
 RIVAL = Path(hls4ml.__file__).with_name("hls4ml_rival.py")
 MODELS = Path("models")
@@ -87,7 +88,9 @@ def simulation(images: int, console: Console) -> list[Record]:
             console.print(f"[dim]{card_name}, {io_type}: hls4ml's own path, then ours[/]")
             design = replace(card.design.resolve(), io_type=io_type)
             rows += _against_hls4ml(network, design, codes, f"{card_name}, {io_type}")
-        rows.append(_floor(network, codes, card_name)) if card_name == "mnist_mlp" else None
+        if card_name == "mnist_mlp":
+            rows.append(_floor(network, codes, card_name))
+            rows.append(_sweep(images, rows[4]["rival"]))
         rows.append(_memory(network, codes, card_name))
     return rows
 
@@ -149,6 +152,21 @@ def _floor(network: Network, codes: Any, what: str) -> Record:
         products()
         floor = _median(products, 7)
     return _row(f"emulate, {what}", _median(lambda: emulator.run(codes), 7), floor, "float32 matrix products alone")
+
+
+def _sweep(images: int, rival: float) -> Record:
+    """A precision sweep of 36 points; hls4ml would convert, compile and predict at each, timed once in this run."""
+    subject = precision.open_subject(MODELS / "trained/mnist_mlp/float.keras")
+    codes, labels = (array[:images] for array in subject.test)
+    others, setting = precision.sweep_types(subject), Setting(named_tensors("all"))
+
+    def all_points() -> None:
+        sweep(
+            subject.model, codes, labels, widths=range(4, 16, 2), integers=range(1, 7), others=others, setting=setting
+        )
+
+    against = "hls4ml, 36 times convert, compile, predict (one measured)"
+    return _row("precision sweep, 36 points, mnist_mlp", _median(all_points, 1), 36 * rival, against)
 
 
 def _memory(network: Network, codes: Any, what: str) -> Record:

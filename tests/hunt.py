@@ -459,9 +459,9 @@ def hunt(seconds: float, number: int, networks: int, workers: int = WORKERS) -> 
 def _tell(found: list[Outcome]) -> None:
     last = found[-1]
     if last.wrong:
-        print(f"\nDIFFERENT: {last.spec!r}\n  " + "\n  ".join(last.wrong), flush=True)  # noqa: T201
+        print(f"\nDIFFERENT: {last.spec!r}\n  " + "\n  ".join(last.wrong), flush=True)
     if len(found) % 20 == 0:
-        print(summary(found).splitlines()[0], flush=True)  # noqa: T201
+        print(summary(found).splitlines()[0], flush=True)
 
 
 def summary(found: list[Outcome]) -> str:
@@ -491,7 +491,7 @@ def main() -> int:
     parser.add_argument("--networks", type=int, default=1000)
     given_ = parser.parse_args()
     found = hunt(given_.seconds, given_.seed, given_.networks)
-    print(summary(found))  # noqa: T201
+    print(summary(found))
     return any(one.wrong for one in found)
 
 
