@@ -33,6 +33,7 @@ from fpgaml.network import (
     Activation,
     Add,
     Affine,
+    ArgMax,
     AveragePool,
     Concatenate,
     Conv,
@@ -292,6 +293,12 @@ def _(layer: Activation, x: Shape, y: Shape) -> Entry:
     if layer.slope:
         return {"class_name": "LeakyReLU", "activation": "leaky_relu", "activ_param": layer.slope, "n_in": prod(x)}
     return {"class_name": "Activation", "activation": str(layer.function), "n_in": prod(x)}
+
+
+@entry_of.register
+def _(layer: ArgMax, x: Shape, y: Shape) -> Entry:
+    settings = {"activation": "softmax", "implementation": "argmax", "axis": -1}
+    return {"class_name": "Softmax", "n_in": prod(x), **settings}
 
 
 @entry_of.register

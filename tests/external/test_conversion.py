@@ -9,6 +9,7 @@ from fpgaml import emulate
 from fpgaml.design import Backend, Design, IoType, Strategy
 from fpgaml.errors import ConfigError, ConversionMismatch, FormatError, ToolFailed, ToolNotFound
 from fpgaml.external import csim, hls4ml
+from fpgaml.network import with_argmax
 from tests.networks import cnn, codes_for, mlp
 
 PART = "xc7z020clg400-1"
@@ -28,7 +29,7 @@ def spoiled(project, tmp_path):
     return shutil.copytree(project, tmp_path / "hls")
 
 
-@pytest.mark.parametrize("made", [mlp(), cnn()], ids=["mlp", "cnn"])
+@pytest.mark.parametrize("made", [mlp(), cnn(), with_argmax(mlp())], ids=["mlp", "cnn", "argmax"])
 @pytest.mark.parametrize("io_type", IoType)
 @pytest.mark.parametrize(
     ("backend", "strategy"), [(Backend.VITIS, Strategy.LATENCY), (Backend.VIVADO, Strategy.RESOURCE)]
