@@ -218,6 +218,14 @@ def slope_type(slope: float) -> FixedPoint:
 
 def check_io_type(layer: Layer, io_type: IoType, types: dict[str, FixedPoint]) -> None:
     """Raise ConfigError for what hls4ml's C++ asserts or gets wrong."""
+    if isinstance(layer, (Conv, DepthwiseConv)) and io_type is IoType.STREAM:
+        axes = len(layer.strides)
+        window = layer.kernel.codes.shape[:axes]
+        if any(stride > size for stride, size in zip(layer.strides, window, strict=True)):
+            raise ConfigError(
+                f"layer {layer.name!r}: a convolution with io_stream must have no strides {layer.strides} above its "
+                f"window {window}: hls4ml's C++ gives wrong sums then; use io_parallel"
+            )
     if not isinstance(layer, (MaxPool, AveragePool)):
         return
     padded = any(a or b for a, b in layer.padding)
@@ -395,7 +403,7 @@ def check_project(network: Network, design: Design, project: Path) -> None:
                 raise ConversionMismatch(f"layer {layer.name!r} is missing from the C++ in {project}")
             continue
         for what, kind in expected_types(layer, types).items():
-            if what in found.types and found.types[what] != kind:
+            if what in found.types and not _same_type(layer, found.types[what], kind):
                 raise ConversionMismatch(
                     f"layer {layer.name!r}: the C++ has {found.types[what]} as {what} type, the network {kind}"
                 )
@@ -403,6 +411,13 @@ def check_project(network: Network, design: Design, project: Path) -> None:
             continue  # they have become adders; C simulation compares what these compute
         for field, weights in weights_of(layer).items():
             _check_weights(layer, field, weights, found, design)
+
+
+def _same_type(layer: Layer, found: FixedPoint, kind: FixedPoint) -> bool:
+    """Return whether a type in the C++ is the network's; how it would round matters not where values only move."""
+    if isinstance(layer, (Pad, Flatten, Reshape)):
+        return (found.width, found.integer, found.signed) == (kind.width, kind.integer, kind.signed)
+    return found == kind
 
 
 @dataclass(frozen=True)
