@@ -110,12 +110,12 @@ def test_a_streamed_convolution_that_skips_pixels_is_refused(tmp_path):
     rng = np.random.default_rng(0)
     image = Input("x", (), (5, 5, 1), FixedPoint(6, 3))
     conv = Conv("c", ("x",), weights(rng, 1, 3, 1, 2), weights(rng, 2), (2, 2), VALID)
+    made, design = Network("n", (image, conv)), Design(Backend.VITIS, PART, io_type=IoType.STREAM)
     with pytest.raises(ConfigError) as caught:
-        made = Network("n", (image, conv))
-        hls4ml.convert(made, Design(Backend.VITIS, PART, io_type=IoType.STREAM), tmp_path / "hls", log=tmp_path / "log")
+        hls4ml.convert(made, design, tmp_path / "hls", log=tmp_path / "log")
     assert str(caught.value) == (
-        "layer 'c': a convolution with io_stream must have no strides (2, 2) above its window (1, 3): hls4ml's C++ gives "
-        "wrong sums then; use io_parallel"
+        "layer 'c': a convolution with io_stream must have no strides (2, 2) above its window (1, 3): hls4ml's C++ "
+        "gives wrong sums then; use io_parallel"
     )
 
 
