@@ -109,6 +109,7 @@ def lower(network: Network, design: Design, folder: Path) -> tuple[dict[str, Any
     config: dict[str, Entry] = {}
     for layer in network:
         check_io_type(layer, design.io_type, types)
+        _check_flatten(network, layer, design.io_type)
         entry = entry_of(layer, shapes[layer.sources[0]] if layer.sources else (), shapes[layer.name])
         for field, weights in weights_of(layer).items():
             arrays[f"{layer.name}.{field}"] = _array_for_hls4ml(layer, weights, shapes)
@@ -237,6 +238,23 @@ def check_io_type(layer: Layer, io_type: IoType, types: dict[str, FixedPoint]) -
     if isinstance(layer, MaxPool) and padded and not types[layer.sources[0]].signed:
         raise ConfigError(
             f"layer {layer.name!r}: hls4ml pads an unsigned maximum with its largest value; put a Pad before it"
+        )
+
+
+def _check_flatten(network: Network, layer: Layer, io_type: IoType) -> None:
+    """Raise ConfigError for a streamed flatten that is read pixel by pixel.
+
+    Source: hls4ml 1.3, ``ReshapeStream``: a flatten is not repacked, and only a dense layer takes any packing.
+    """
+    if io_type is not IoType.STREAM or not isinstance(layer, (Flatten, Reshape)):
+        return
+    x, y = network.shapes[layer.sources[0]], network.shapes[layer.name]
+    readers = [other for other in network if layer.name in other.sources]
+    wrong = [other.name for other in readers if not isinstance(other, Dense)]
+    if len(y) == 1 and x[-1] != y[0] and wrong:
+        raise ConfigError(
+            f"layer {layer.name!r}: with io_stream only a Dense may read a Flatten, not {wrong[0]!r}: hls4ml's C++ takes "
+            "the values in the wrong packing then; put that layer before the Flatten, or use io_parallel"
         )
 
 

@@ -10,8 +10,8 @@ from fpgaml.design import Backend, Design, IoType, Strategy
 from fpgaml.errors import ConfigError, ConversionMismatch, FormatError, ToolFailed, ToolNotFound
 from fpgaml.external import csim, hls4ml
 from fpgaml.fixed import FixedPoint
-from fpgaml.network import Conv, Input, Network, with_argmax
-from tests.networks import VALID, cnn, codes_for, mlp, weights
+from fpgaml.network import Activation, Conv, Flatten, Function, Input, Network, with_argmax
+from tests.networks import RELU, VALID, cnn, codes_for, mlp, weights
 
 PART = "xc7z020clg400-1"
 
@@ -116,6 +116,18 @@ def test_a_streamed_convolution_that_skips_pixels_is_refused(tmp_path):
     assert str(caught.value) == (
         "layer 'c': a convolution with io_stream must have no strides (2, 2) above its window (1, 3): hls4ml's C++ "
         "gives wrong sums then; use io_parallel"
+    )
+
+
+def test_a_streamed_flatten_is_for_a_dense_layer_only(tmp_path):
+    """Found by tests/hunt.py: hls4ml does not repack a flattened stream, and all but Dense read it wrong."""
+    image = Input("x", (), (3, 2), FixedPoint(6, 3))
+    made = Network("n", (image, Flatten("f", ("x",)), Activation("a", ("f",), Function.RELU, RELU)))
+    with pytest.raises(ConfigError) as caught:
+        hls4ml.convert(made, Design(Backend.VITIS, PART, io_type=IoType.STREAM), tmp_path / "hls", log=tmp_path / "log")
+    assert str(caught.value) == (
+        "layer 'f': with io_stream only a Dense may read a Flatten, not 'a': hls4ml's C++ takes the values in the wrong "
+        "packing then; put that layer before the Flatten, or use io_parallel"
     )
 
 
