@@ -253,8 +253,8 @@ def _check_flatten(network: Network, layer: Layer, io_type: IoType) -> None:
     wrong = [other.name for other in readers if not isinstance(other, Dense)]
     if len(y) == 1 and x[-1] != y[0] and wrong:
         raise ConfigError(
-            f"layer {layer.name!r}: with io_stream only a Dense may read a Flatten, not {wrong[0]!r}: hls4ml's C++ takes "
-            "the values in the wrong packing then; put that layer before the Flatten, or use io_parallel"
+            f"layer {layer.name!r}: with io_stream only a Dense may read a Flatten, not {wrong[0]!r}: hls4ml's C++ "
+            "takes the values in the wrong packing then; put that layer before the Flatten, or use io_parallel"
         )
 
 

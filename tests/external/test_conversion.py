@@ -126,8 +126,8 @@ def test_a_streamed_flatten_is_for_a_dense_layer_only(tmp_path):
     with pytest.raises(ConfigError) as caught:
         hls4ml.convert(made, Design(Backend.VITIS, PART, io_type=IoType.STREAM), tmp_path / "hls", log=tmp_path / "log")
     assert str(caught.value) == (
-        "layer 'f': with io_stream only a Dense may read a Flatten, not 'a': hls4ml's C++ takes the values in the wrong "
-        "packing then; put that layer before the Flatten, or use io_parallel"
+        "layer 'f': with io_stream only a Dense may read a Flatten, not 'a': hls4ml's C++ takes the values in the "
+        "wrong packing then; put that layer before the Flatten, or use io_parallel"
     )
 
 
