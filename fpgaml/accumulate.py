@@ -28,6 +28,7 @@ from fpgaml.network import (
     Activation,
     Add,
     Affine,
+    ArgMax,
     AveragePool,
     Concatenate,
     Conv,
@@ -108,6 +109,8 @@ def output_type(layer: Layer, interval: Interval, sources: tuple[FixedPoint, ...
             return kind
         case Table(table=table):
             return table.type
+        case ArgMax():
+            return FixedPoint(1, 1, signed=False)
         case MaxPool() | Flatten() | Reshape() | Pad():
             return FixedPoint(sources[0].width, sources[0].integer, sources[0].signed)
         case Concatenate() if len({(s.width, s.integer, s.signed) for s in sources}) == 1:
@@ -186,6 +189,11 @@ def before_cast(layer: Activation, x: Interval) -> Interval:
 def _(layer: Table, *inputs: Interval) -> Interval:
     codes = layer.table.codes
     return Interval(int(codes.min()), int(codes.max()), layer.table.type.fraction)
+
+
+@output_interval.register
+def _(layer: ArgMax, *inputs: Interval) -> Interval:
+    return Interval(0, 1, 0)
 
 
 @output_interval.register

@@ -35,6 +35,7 @@ from fpgaml.network import (
     Activation,
     Add,
     Affine,
+    ArgMax,
     AveragePool,
     Concatenate,
     Conv,
@@ -308,6 +309,12 @@ def _(layer: Table, place: Place) -> Step:
     fraction = place.inputs[0].fraction
     table = layer.table.codes.astype(word(place.output))
     return lambda x: table[index.cast(x.astype(np.int64), fraction) - index.low]
+
+
+@prepare.register
+def _(layer: ArgMax, place: Place) -> Step:
+    one_hot = np.eye(place.shape[0], dtype=word(place.output))
+    return lambda x: one_hot[np.argmax(x, axis=-1)]  # the first of several, as in C++
 
 
 @prepare.register

@@ -8,6 +8,7 @@
     Table                        any function of one value, as an explicit table of output codes
     Affine                       scale and bias per channel: batch normalization that has no layer to fold into
     Flatten  Reshape  Pad  Add  Concatenate
+    ArgMax                       1 where the largest value is, else 0: a class instead of logits
 
 Shapes leave out the images axis and put channels last: ``(features,)``, ``(length, channels)`` or
 ``(height, width, channels)``. One `Conv` serves one and two dimensions: its kernel's rank says which.
@@ -285,11 +286,20 @@ class Concatenate(Layer):
         return (*inputs[0][:-1], sum(s[-1] for s in inputs))
 
 
+@dataclass(frozen=True)
+class ArgMax(Layer):
+    """One where the largest value is (the first of several), zero elsewhere: one bit a class."""
+
+    def shape(self, *inputs: Shape) -> Shape:
+        _must(self, len(inputs[0]) == 1, f"input {inputs[0]} must have one axis, the classes")
+        return inputs[0]
+
+
 KINDS = {
     kind.__name__: kind
     for kind in (
         Input, Dense, Conv, DepthwiseConv, MaxPool, AveragePool, Activation, Table, Affine, Flatten, Reshape, Pad, Add,
-        Concatenate,
+        Concatenate, ArgMax,
     )
 }  # fmt: skip
 
@@ -364,6 +374,12 @@ class Network:
         for key in sorted(arrays):
             sha.update(key.encode() + np.ascontiguousarray(arrays[key], "<i8").tobytes())
         return sha.hexdigest()
+
+
+def with_argmax(network: Network) -> Network:
+    """Return `network` with its logits replaced by one bit a class."""
+    name = "argmax" if "argmax" not in network.shapes else "argmax_of_logits"
+    return Network(network.name, (*network.layers, ArgMax(name, (network.output.name,))))
 
 
 def weights_of(layer: Layer) -> dict[str, Weights]:

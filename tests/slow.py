@@ -12,6 +12,7 @@ from fpgaml.network import (
     Activation,
     Add,
     Affine,
+    ArgMax,
     AveragePool,
     Concatenate,
     Conv,
@@ -111,6 +112,8 @@ def element(layer, inputs, at, image, shape, types):
             if layer.function is Function.RELU and v < 0:
                 v *= Fraction(layer.slope)
             return value(cast(v, layer.type), layer.type)
+        case ArgMax():
+            return Fraction(int(at[0] == int(np.argmax(x))))
         case Table():
             return value(layer.table.codes[cast(x[at], layer.index) - layer.index.low], layer.table.type)
         case Affine():

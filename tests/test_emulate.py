@@ -26,6 +26,7 @@ from fpgaml.network import (
     Reshape,
     Table,
     Weights,
+    with_argmax,
 )
 from tests import slow
 from tests.networks import RELU, VALID, cnn, codes_for, mlp, weights
@@ -75,6 +76,10 @@ CASES = {
     "table": single(Table("t", ("x",), FixedPoint(4, 2, True, Rounding.RND, Overflow.SAT), weights(RNG, 16, bits=8))),
     "affine": single(Affine("s", ("x",), weights(RNG, 3, bits=10), weights(RNG, 3, bits=14))),
     "reshape, pad": network(Reshape("r", ("x",), (6, 5, 3)), Pad("p", ("r",), ((1, 2), (0, 3)))),
+    "argmax": with_argmax(network(Dense("d", ("x",), weights(RNG, 5, 4), weights(RNG, 4)), shape=(5,))),
+    "argmax of equals": with_argmax(
+        network(Activation("a", ("x",), Function.RELU, FixedPoint(1, 1, False, Rounding.TRN, Overflow.SAT)), shape=(6,))
+    ),
     "flatten": single(Flatten("f", ("x",))),
     "add and concatenate": network(
         Activation("a", ("x",), Function.LINEAR, FixedPoint(5, 4)),

@@ -35,6 +35,19 @@ FOUND = {
         ),
         strategy="distributed_arithmetic",
     ),
+    # the clip of the negative side was so coarse that it took the largest positive value away
+    "leaky ReLU of integers": Spec(
+        (3,), (("QActivation", {"activation": "quantized_relu(2,0,negative_slope=0.5)"}),), "fixed<2,2>"
+    ),
+    # hls4ml gives a padded map the type of its source, rounding mode and all
+    "padding of a rounded map": Spec(
+        (3, 3, 1),
+        (
+            ("QActivation", {"activation": "quantized_tanh(2,symmetric=1)"}),
+            ("ZeroPadding2D", {"padding": ((0, 0), (0, 1))}),
+        ),
+        io_type="io_stream",
+    ),
     # a Dense over a map is a convolution, wrong in parallel beyond a reuse factor of 3: the nearest is taken here
     "dense over a map, unrolled": Spec(
         (2, 4, 3),

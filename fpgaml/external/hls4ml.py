@@ -33,6 +33,7 @@ from fpgaml.network import (
     Activation,
     Add,
     Affine,
+    ArgMax,
     AveragePool,
     Concatenate,
     Conv,
@@ -108,6 +109,7 @@ def lower(network: Network, design: Design, folder: Path) -> tuple[dict[str, Any
     config: dict[str, Entry] = {}
     for layer in network:
         check_io_type(layer, design.io_type, types)
+        _check_flatten(network, layer, design.io_type)
         entry = entry_of(layer, shapes[layer.sources[0]] if layer.sources else (), shapes[layer.name])
         for field, weights in weights_of(layer).items():
             arrays[f"{layer.name}.{field}"] = _array_for_hls4ml(layer, weights, shapes)
@@ -217,6 +219,14 @@ def slope_type(slope: float) -> FixedPoint:
 
 def check_io_type(layer: Layer, io_type: IoType, types: dict[str, FixedPoint]) -> None:
     """Raise ConfigError for what hls4ml's C++ asserts or gets wrong."""
+    if isinstance(layer, (Conv, DepthwiseConv)) and io_type is IoType.STREAM:
+        axes = len(layer.strides)
+        window = layer.kernel.codes.shape[:axes]
+        if any(stride > size for stride, size in zip(layer.strides, window, strict=True)):
+            raise ConfigError(
+                f"layer {layer.name!r}: a convolution with io_stream must have no strides {layer.strides} above its "
+                f"window {window}: hls4ml's C++ gives wrong sums then; use io_parallel"
+            )
     if not isinstance(layer, (MaxPool, AveragePool)):
         return
     padded = any(a or b for a, b in layer.padding)
@@ -228,6 +238,23 @@ def check_io_type(layer: Layer, io_type: IoType, types: dict[str, FixedPoint]) -
     if isinstance(layer, MaxPool) and padded and not types[layer.sources[0]].signed:
         raise ConfigError(
             f"layer {layer.name!r}: hls4ml pads an unsigned maximum with its largest value; put a Pad before it"
+        )
+
+
+def _check_flatten(network: Network, layer: Layer, io_type: IoType) -> None:
+    """Raise ConfigError for a streamed flatten that is read pixel by pixel.
+
+    Source: hls4ml 1.3, ``ReshapeStream``: a flatten is not repacked, and only a dense layer takes any packing.
+    """
+    if io_type is not IoType.STREAM or not isinstance(layer, (Flatten, Reshape)):
+        return
+    x, y = network.shapes[layer.sources[0]], network.shapes[layer.name]
+    readers = [other for other in network if layer.name in other.sources]
+    wrong = [other.name for other in readers if not isinstance(other, Dense)]
+    if len(y) == 1 and x[-1] != y[0] and wrong:
+        raise ConfigError(
+            f"layer {layer.name!r}: with io_stream only a Dense may read a Flatten, not {wrong[0]!r}: hls4ml's C++ "
+            "takes the values in the wrong packing then; put that layer before the Flatten, or use io_parallel"
         )
 
 
@@ -292,6 +319,12 @@ def _(layer: Activation, x: Shape, y: Shape) -> Entry:
     if layer.slope:
         return {"class_name": "LeakyReLU", "activation": "leaky_relu", "activ_param": layer.slope, "n_in": prod(x)}
     return {"class_name": "Activation", "activation": str(layer.function), "n_in": prod(x)}
+
+
+@entry_of.register
+def _(layer: ArgMax, x: Shape, y: Shape) -> Entry:
+    settings = {"activation": "softmax", "implementation": "argmax", "axis": -1}
+    return {"class_name": "Softmax", "n_in": prod(x), **settings}
 
 
 @entry_of.register
@@ -388,7 +421,7 @@ def check_project(network: Network, design: Design, project: Path) -> None:
                 raise ConversionMismatch(f"layer {layer.name!r} is missing from the C++ in {project}")
             continue
         for what, kind in expected_types(layer, types).items():
-            if what in found.types and found.types[what] != kind:
+            if what in found.types and not _same_type(layer, found.types[what], kind):
                 raise ConversionMismatch(
                     f"layer {layer.name!r}: the C++ has {found.types[what]} as {what} type, the network {kind}"
                 )
@@ -396,6 +429,13 @@ def check_project(network: Network, design: Design, project: Path) -> None:
             continue  # they have become adders; C simulation compares what these compute
         for field, weights in weights_of(layer).items():
             _check_weights(layer, field, weights, found, design)
+
+
+def _same_type(layer: Layer, found: FixedPoint, kind: FixedPoint) -> bool:
+    """Return whether a type in the C++ is the network's; how it would round matters not where values only move."""
+    if isinstance(layer, (Pad, Flatten, Reshape)):
+        return (found.width, found.integer, found.signed) == (kind.width, kind.integer, kind.signed)
+    return found == kind
 
 
 @dataclass(frozen=True)

@@ -521,7 +521,8 @@ def _quantized_activation(build: Builder, node: Node, source: str, quantizer: An
     if what.clip is not None:
         low = -(1 << (what.clip - 1 + x.fraction))
         if x.low < low:  # only then can the clip of the negative side change anything
-            clip = FixedPoint(what.clip + x.fraction, what.clip, True, Rounding.TRN, Overflow.SAT)
+            fraction = max(x.fraction, what.type.fraction)  # so fine that the largest result stays within reach
+            clip = FixedPoint(what.clip + fraction, what.clip, True, Rounding.TRN, Overflow.SAT)
             source = build.add(Activation(build.name(f"{name}_clip"), (source,), Function.LINEAR, clip))
     return build.add(Activation(name, (source,), what.function, what.type, what.slope))
 

@@ -9,7 +9,9 @@ from fpgaml import emulate
 from fpgaml.design import Backend, Design, IoType, Strategy
 from fpgaml.errors import ConfigError, ConversionMismatch, FormatError, ToolFailed, ToolNotFound
 from fpgaml.external import csim, hls4ml
-from tests.networks import cnn, codes_for, mlp
+from fpgaml.fixed import FixedPoint
+from fpgaml.network import Activation, Conv, Flatten, Function, Input, Network, with_argmax
+from tests.networks import RELU, VALID, cnn, codes_for, mlp, weights
 
 PART = "xc7z020clg400-1"
 
@@ -28,7 +30,7 @@ def spoiled(project, tmp_path):
     return shutil.copytree(project, tmp_path / "hls")
 
 
-@pytest.mark.parametrize("made", [mlp(), cnn()], ids=["mlp", "cnn"])
+@pytest.mark.parametrize("made", [mlp(), cnn(), with_argmax(mlp())], ids=["mlp", "cnn", "argmax"])
 @pytest.mark.parametrize("io_type", IoType)
 @pytest.mark.parametrize(
     ("backend", "strategy"), [(Backend.VITIS, Strategy.LATENCY), (Backend.VIVADO, Strategy.RESOURCE)]
@@ -101,6 +103,32 @@ def test_an_impossible_reuse_factor_names_the_nearest(tmp_path):
         "the nearest valid one is 2"
     )
     assert not (tmp_path / "hls").exists()
+
+
+def test_a_streamed_convolution_that_skips_pixels_is_refused(tmp_path):
+    """Found by tests/hunt.py: with a window of (1, 3) and strides of (2, 2) hls4ml's C++ gives wrong sums."""
+    rng = np.random.default_rng(0)
+    image = Input("x", (), (5, 5, 1), FixedPoint(6, 3))
+    conv = Conv("c", ("x",), weights(rng, 1, 3, 1, 2), weights(rng, 2), (2, 2), VALID)
+    made, design = Network("n", (image, conv)), Design(Backend.VITIS, PART, io_type=IoType.STREAM)
+    with pytest.raises(ConfigError) as caught:
+        hls4ml.convert(made, design, tmp_path / "hls", log=tmp_path / "log")
+    assert str(caught.value) == (
+        "layer 'c': a convolution with io_stream must have no strides (2, 2) above its window (1, 3): hls4ml's C++ "
+        "gives wrong sums then; use io_parallel"
+    )
+
+
+def test_a_streamed_flatten_is_for_a_dense_layer_only(tmp_path):
+    """Found by tests/hunt.py: hls4ml does not repack a flattened stream, and all but Dense read it wrong."""
+    image = Input("x", (), (3, 2), FixedPoint(6, 3))
+    made = Network("n", (image, Flatten("f", ("x",)), Activation("a", ("f",), Function.RELU, RELU)))
+    with pytest.raises(ConfigError) as caught:
+        hls4ml.convert(made, Design(Backend.VITIS, PART, io_type=IoType.STREAM), tmp_path / "hls", log=tmp_path / "log")
+    assert str(caught.value) == (
+        "layer 'f': with io_stream only a Dense may read a Flatten, not 'a': hls4ml's C++ takes the values in the "
+        "wrong packing then; put that layer before the Flatten, or use io_parallel"
+    )
 
 
 def test_results_come_in_order_for_any_number_of_workers(project, tmp_path, monkeypatch):
