@@ -26,7 +26,7 @@ from fpgaml.design import Backend, Design
 from fpgaml.errors import ConfigError, ConversionMismatch, DataError, FormatError, FpgamlError, UnsupportedLayer
 from fpgaml.external import csim, hls4ml, stock
 from fpgaml.findings import Code, Finding, Severity, finding
-from fpgaml.fixed import Codes, FixedPoint, Floats, Overflow, Rounding
+from fpgaml.fixed import PIXEL, Codes, FixedPoint, Floats, Overflow, Rounding
 from fpgaml.inputs import scaled_codes
 from fpgaml.network import (
     Activation,
@@ -47,7 +47,6 @@ from fpgaml.network import (
     weights_of,
 )
 
-PIXEL = FixedPoint(8, 0, signed=False)
 DESIGN = Design(Backend.VITIS, "xc7z020clg400-1")
 IMAGES = 500
 FLOAT32_EXACT = 1 << 24

@@ -30,12 +30,10 @@ from fpgaml.external import board, csim, project, reports, testbench, vendor
 from fpgaml.external.axi import Wrapper, default_width, run_wrapper
 from fpgaml.external.reports import Kind, Report
 from fpgaml.external.testbench import WeightFiles
-from fpgaml.fixed import FixedPoint
+from fpgaml.fixed import PIXEL
 from fpgaml.measurement import Measurement, Metric
 from fpgaml.network import Network, load
 from fpgaml.runcard import RunCard, load_card
-
-PIXEL = FixedPoint(8, 0, signed=False)
 
 
 @dataclass(frozen=True)

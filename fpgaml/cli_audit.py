@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from fpgaml.audit import IMAGES, PIXEL, audit
-from fpgaml.fixed import FixedPoint
+from fpgaml.audit import IMAGES, audit
+from fpgaml.fixed import PIXEL, FixedPoint
 from fpgaml.show_audit import show_audit
 
 out = Console(highlight=False)

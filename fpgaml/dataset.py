@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpgaml.errors import ConfigError, DataError
-from fpgaml.fixed import FixedPoint, grid, smallest
+from fpgaml.fixed import PIXEL, FixedPoint, grid, smallest
 from fpgaml.runcard import Data, Normalize
 from fpgaml.table import Preprocessing, read_csv
 
@@ -34,7 +34,6 @@ Array = NDArray[Any]
 
 MAX_INPUT_BITS = 16  # of a feature that is not normalized
 
-PIXEL = FixedPoint(8, 0, signed=False)
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 

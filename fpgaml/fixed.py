@@ -201,6 +201,9 @@ class FixedPoint:
         return cls(int(numbers[0]), int(numbers[-1]), not unsigned, rounding, overflow)
 
 
+PIXEL = FixedPoint(8, 0, signed=False)  # how images enter: uint8 / 256, an exact grid
+
+
 def smallest(low: int, high: int, fraction: int, *, signed: bool | None = None) -> FixedPoint:
     """Return the narrowest type with `fraction` fraction bits that holds every code from `low` to `high`."""
     signed = low < 0 if signed is None else signed

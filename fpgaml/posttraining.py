@@ -26,12 +26,11 @@ from numpy.typing import NDArray
 
 from fpgaml.accuracy import answers_right, right_answers
 from fpgaml.errors import ConfigError, DataError
-from fpgaml.fixed import FixedPoint, Floats, Overflow, Rounding
+from fpgaml.fixed import PIXEL, FixedPoint, Floats, Overflow, Rounding
 from fpgaml.floatmodel import FloatModel, activation_bits, build, network_sizes, weight_bits
 from fpgaml.histogram import Histogram
 from fpgaml.network import Activation, Function, Network
 
-PIXEL = FixedPoint(8, 0, signed=False)
 BIAS_BITS = 8  # never fewer: there are few biases, and an error in one moves every image
 MOST_BITS = 16  # beyond, no accuracy is lost to rounding but to something else
 MARGIN = 2.0  # standard errors; measured with 1: 0.57 points lost on test images where 0.5 were allowed

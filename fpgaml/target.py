@@ -16,12 +16,10 @@ from fpgaml import verbs
 from fpgaml.boards import find_board, find_part
 from fpgaml.design import Design
 from fpgaml.errors import ConfigError, DataError
-from fpgaml.fixed import FixedPoint
+from fpgaml.fixed import PIXEL
 from fpgaml.network import Network
 from fpgaml.runcard import RunCard, changed, load_card
 from fpgaml.skeleton import skeleton
-
-PIXEL = FixedPoint(8, 0, signed=False)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ import numpy as np
 
 from fpgaml.accumulate import Interval, before_cast, output_interval
 from fpgaml.errors import DataError, UnsupportedLayer
-from fpgaml.fixed import FixedPoint, Floats, Overflow, Rounding, grid, smallest
+from fpgaml.fixed import PIXEL, FixedPoint, Floats, Overflow, Rounding, grid, smallest
 from fpgaml.learn.quantizers import Rounded, meaning, quantized, rounded, tabulate
 from fpgaml.network import (
     RESERVED,
@@ -52,7 +52,6 @@ from fpgaml.network import (
     Weights,
 )
 
-PIXEL = FixedPoint(8, 0, signed=False)
 TABLE_INDEX = FixedPoint(10, 4, True, Rounding.RND_CONV, Overflow.SAT)
 SIGMOID = FixedPoint(8, 0, False, Rounding.RND_CONV, Overflow.SAT)
 TANH = FixedPoint(8, 1, True, Rounding.RND_CONV, Overflow.SAT)
