@@ -37,13 +37,15 @@ from fpgaml.design import Design, IoType
 from fpgaml.external import csim, hls4ml
 from fpgaml.external.process import run_tool
 from fpgaml.fixed import FixedPoint, Overflow, Rounding
-from fpgaml.network import Activation, Conv, Dense, Function, Input, Layer, Network, Weights, load
+from fpgaml.network import Activation, Conv, Dense, Function, Input, Layer, Network, Weights, load, save
 from fpgaml.runcard import RunCard, changed, load_card
 from fpgaml.sweep import Setting, named_tensors, sweep
 
 RIVAL = Path(hls4ml.__file__).with_name("hls4ml_rival.py")
 MODELS = Path("models")
 RELU = FixedPoint(6, 2, False, Rounding.RND_CONV, Overflow.SAT)
+
+DESIGNS = (("mnist_mlp", [IoType.PARALLEL]), ("mnist_cnn", [IoType.PARALLEL, IoType.STREAM]))
 
 Record = dict[str, Any]
 
@@ -58,7 +60,8 @@ def main() -> None:
     images = 1000 if options.quick else 10_000
     rows = [*simulation(images, console), *training(console), *commands(console)]
     growth = [] if options.quick else growths(console)
-    record = {"machine": machine(), "images": images, "rows": rows, "growth": growth}
+    levels = [] if options.quick else compilations(console)
+    record = {"machine": machine(), "images": images, "rows": rows, "growth": growth, "levels": levels}
     options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     show(record, console)
     console.print(f"\n{options.output}")
@@ -80,19 +83,23 @@ def machine() -> Record:
 def simulation(images: int, console: Console) -> list[Record]:
     """Compare emulator, C simulation and conversion with hls4ml for the cards."""
     rows: list[Record] = []
-    for card_name, io_types in (("mnist_mlp", [IoType.PARALLEL]), ("mnist_cnn", [IoType.PARALLEL, IoType.STREAM])):
-        card = load_card(MODELS / f"{card_name}.toml")
-        network = load(MODELS / "trained" / card_name / "network.npz")
-        codes = verbs.load_data(card).x_test[:images]
+    for card_name, io_types in DESIGNS:
+        network, design, codes = _trained(card_name)
+        codes = codes[:images]
         for io_type in io_types:
             console.print(f"[dim]{card_name}, {io_type}: hls4ml's own path, then ours[/]")
-            design = replace(card.design.resolve(), io_type=io_type)
-            rows += _against_hls4ml(network, design, codes, f"{card_name}, {io_type}")
+            rows += _against_hls4ml(network, replace(design, io_type=io_type), codes, f"{card_name}, {io_type}")
         if card_name == "mnist_mlp":
             rows.append(_floor(network, codes, card_name))
             rows.append(_sweep(images, rows[4]["rival"]))
         rows.append(_memory(network, codes, card_name))
     return rows
+
+
+def _trained(card_name: str) -> tuple[Network, Design, Any]:
+    """Return the trained network of a card, its design, and the test images."""
+    card = load_card(MODELS / f"{card_name}.toml")
+    return load(MODELS / "trained" / card_name / "network.npz"), card.design.resolve(), verbs.load_data(card).x_test
 
 
 def _against_hls4ml(network: Network, design: Design, codes: Any, what: str) -> list[Record]:
@@ -169,28 +176,30 @@ def _sweep(images: int, rival: float) -> Record:
     return _row("precision sweep, 36 points, mnist_mlp", _median(all_points, 1), 36 * rival, against)
 
 
+MANY = 1_000_000
+
+
 def _memory(network: Network, codes: Any, what: str) -> Record:
-    """Peak memory of emulating these images in a process of its own."""
+    """Peak memory of emulating these images, and a million, each in a process of its own."""
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        from fpgaml.network import save
-
         save(network, work / "network.npz")
         np.save(work / "codes.npy", codes)
         code = (
-            "import sys, resource, numpy as np; from pathlib import Path; from fpgaml import emulate, network;"
-            "e = emulate.Emulator(network.load(Path(sys.argv[1]))); x = np.load(sys.argv[2], mmap_mode='r');\n"
-            "for _ in range(int(sys.argv[3])):\n  for span, t in e.stream(x, [e.network.output.name]): pass\n"
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+            "import sys, numpy as np; from pathlib import Path; from fpgaml import emulate, network;"
+            "e = emulate.Emulator(network.load(Path(sys.argv[1]))); x = np.load(sys.argv[2]); n = int(sys.argv[3]);"
+            "x = x if n == len(x) else np.broadcast_to(x[0], (n, *x.shape[1:]));\n"  # a million without their memory
+            "for span, t in e.stream(x, [e.network.output.name]): pass\n"
+            "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"  # ru_maxrss is the parent's
         )
         peaks = []
-        for times in (1, 10):
-            args = [sys.executable, "-c", code, work / "network.npz", work / "codes.npy", str(times)]
+        for count in (len(codes), MANY):
+            args = [sys.executable, "-c", code, work / "network.npz", work / "codes.npy", str(count)]
             done = subprocess.run([str(a) for a in args], capture_output=True, text=True, check=True)
             peaks.append(int(done.stdout) / 1024)
     return {
-        "what": f"peak memory of emulating, {what}", "ours": peaks[0], "rival": peaks[1], "unit": "MB",
-        "against": f"{10 * len(codes):,} images in chunks", "ratio": peaks[1] / peaks[0], "equal": None,
+        "what": f"peak memory of emulating {len(codes):,} images, {what}", "ours": peaks[0], "rival": peaks[1],
+        "unit": "MB", "against": f"{MANY:,} images in chunks", "ratio": peaks[1] / peaks[0], "equal": None,
     }  # fmt: skip
 
 
@@ -299,6 +308,47 @@ def _weights(rng: np.random.Generator, *shape: int) -> Weights:
     return Weights(rng.integers(-32, 32, shape), FixedPoint(6, 1))
 
 
+# --- the compiler's level -------------------------------------------------------------------------------------------
+
+LEVELS = ("-O0", "-O1", "-O2")
+COUNTS = (10, 100, 1000, 10_000, 100_000)
+
+
+def compilations(console: Console) -> list[Record]:
+    """Time compilation and simulation at each level, and hold what csim chooses for a number of images against it."""
+    found = []
+    for card_name, io_types in DESIGNS:
+        network, own, codes = _trained(card_name)
+        for io_type in io_types:
+            console.print(f"[dim]{card_name}, {io_type}: compiling at each level[/]")
+            with tempfile.TemporaryDirectory() as name:
+                work = Path(name)
+                os.environ["FPGAML_CACHE"] = str(work / "cache")
+                hls4ml.convert(network, replace(own, io_type=io_type), work / "hls", log=work / "convert.log")
+                timed = {level: _level(network, work, level, codes) for level in LEVELS}
+                chosen = {count: csim.optimization(work / "hls", count) for count in COUNTS}
+                del os.environ["FPGAML_CACHE"]
+            totals = {n: {level: c + n * s for level, (c, s) in timed.items()} for n in COUNTS}
+            found.append({
+                "what": f"{card_name}, {io_type}",
+                "compile_s": {level: compiled for level, (compiled, _) in timed.items()},
+                "image_s": {level: image for level, (_, image) in timed.items()},
+                "chosen": [[n, chosen[n], totals[n][chosen[n]], min(totals[n].values())] for n in COUNTS],
+            })  # fmt: skip
+    return found
+
+
+def _level(network: Network, work: Path, level: str, codes: Any) -> tuple[float, float]:
+    """Return seconds to compile, and for one more image, on all cores."""
+    log, images = work / "g++.log", 1 if level == "-O0" else 10**9  # the types that the level would have
+    start = time.perf_counter()
+    program = csim.build(network, work / "hls", log=log, images=images, options=(level,))
+    compiled = time.perf_counter() - start
+    few, many = (codes[:10], codes[:60]) if level == "-O0" else (codes[:10], codes[:4000])
+    more = _median(lambda: csim.simulate(program, many), 3) - _median(lambda: csim.simulate(program, few), 3)
+    return compiled, more / (len(many) - len(few))
+
+
 # --- figures --------------------------------------------------------------------------------------------------------
 
 
@@ -333,6 +383,14 @@ def show(record: Record, console: Console) -> None:
             f"{size:,}: {seconds:.3g} s" for size, seconds in zip(row["sizes"], row["seconds"], strict=True)
         )
         console.print(f"{row['what']}: exponent {row['exponent']:.2f} ({times})", soft_wrap=True)
+    for row in record["levels"]:
+        timed = ", ".join(
+            f"{level} {row['compile_s'][level]:.1f} s + {1000 * row['image_s'][level]:.2f} ms an image"
+            for level in LEVELS
+        )
+        console.print(f"C simulation, {row['what']}: {timed}", soft_wrap=True)
+        for count, level, total, best in row["chosen"]:
+            console.print(f"  {count:,} images: {level}, {total:.1f} s in all; the best level {best:.1f} s")
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     console.print(f"peak memory of this process, training included: {own:,.0f} MB")
 

@@ -13,12 +13,15 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
-from fpgaml.errors import ConfigError
+from fpgaml.errors import BitMismatch, ConfigError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from fpgaml.dataset import Dataset
+    from fpgaml.fixed import Floats
     from fpgaml.history import Epoch
+    from fpgaml.network import Network
     from fpgaml.runcard import RunCard
     from fpgaml.workspace import Workspace
 
@@ -38,6 +41,9 @@ def trials(
     card: Card,
     folds: Annotated[int | None, typer.Option("--folds", help="Cross-validation with 2 to 10 folds.")] = None,
     seeds: Annotated[int | None, typer.Option("--seeds", help="Repeat with this many seeds, from the card's.")] = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Also convert each, C-simulate all test images, and count unlike logits.")
+    ] = False,
     output: Base = None,
 ) -> None:
     """Train several times: mean and spread of the accuracy, in float and in hardware. What is done is kept."""
@@ -57,12 +63,19 @@ def trials(
         from fpgaml.learn import statistics
 
         kept = _kept(workspace, f"{what}s.json", read, folds or 0)
-        done = {record["name"]: statistics.Trial(**record) for record in kept["trials"]}
+        every = [statistics.Trial(**record) for record in kept["trials"]]
+        done = {one.name: one for one in every if not simulate or one.unlike is not None}
         data = verbs.load_data(read)
+        design, project = read.design.resolve(), workspace / f"{what}_hls"
+
+        def check(network: Network, part: Dataset, logits: Floats) -> int:
+            return verbs.mismatches(network, design, part.x_test, logits, project)
+
+        how: dict[str, Any] = {"skip": done, "progress": _told(status), "check": check if simulate else None}
         new = (
-            statistics.cross_validate(read, data, folds, skip=done, progress=_told(status))
+            statistics.cross_validate(read, data, folds, **how)
             if folds
-            else statistics.repeat(read, data, numbers, skip=done, progress=_told(status))
+            else statistics.repeat(read, data, numbers, **how)
         )
         for trial in new:
             done[trial.name] = trial
@@ -70,7 +83,7 @@ def trials(
             _write(workspace, f"{what}s.json", json.dumps(kept, indent=1))
     chosen = [one for one in done.values() if folds or int(one.name.split()[1]) in numbers]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in (what, "float", "hardware", "weights", "bits"):
+    for heading in (what, "float", "hardware", "weights", "bits", *(["unlike logits"] if simulate else [])):
         table.add_column(heading, justify="left" if heading == what else "right")
     for one in chosen:
         table.add_row(
@@ -79,15 +92,19 @@ def trials(
             f"{one.hardware_accuracy:.2%}",
             f"{one.nonzero:,}",
             f"{one.weight_bits:,}",
+            *([f"{one.unlike:,}"] if simulate else []),
         )
     spread = statistics.summarize(chosen)
-    table.add_row("mean", str(spread["float"]), str(spread["hardware"]), "", "", style="bold")
+    table.add_row("mean", str(spread["float"]), str(spread["hardware"]), style="bold")
     out.print(table)
     columns = {
         "float": [one.float_accuracy for one in chosen],
         "hardware": [one.hardware_accuracy for one in chosen],
     }
     _draw(workspace, f"{what}s", classification.spread(columns, what)[0])
+    wrong = sum(one.unlike or 0 for one in chosen)
+    if simulate and wrong:
+        raise BitMismatch(f"{wrong:,} logits differ between QKeras, emulator and C simulation; fpgaml run says where")
 
 
 def search(

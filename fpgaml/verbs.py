@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fpgaml import emulate
+from fpgaml.accumulate import tensor_types
+from fpgaml.comparison import float32_limit
 from fpgaml.dataset import Dataset, load
 from fpgaml.design import Design
 from fpgaml.external import csim, hls4ml
@@ -113,5 +116,20 @@ def simulate(
     project: Project, codes: NDArray[np.integer], *, log: Path | None = None, progress: csim.Progress | None = None
 ) -> NDArray[np.int64]:
     """Compile the project with g++ (once) and return the output codes for images given as codes."""
-    program = csim.build(project.network, project.folder, log=log or project.folder.with_suffix(".g++.log"))
+    log = log or project.folder.with_suffix(".g++.log")
+    program = csim.build(project.network, project.folder, log=log, images=len(codes))
     return csim.simulate(program, codes, progress=progress)[0]
+
+
+def mismatches(network: Network, design: Design, codes: NDArray[np.integer], keras_logits: Floats, folder: Path) -> int:
+    """Convert `network` into `folder`, simulate all images, and count the logits in which the executions differ.
+
+    A logit counts once if C simulation differs from the emulator or, where float32 is exact, QKeras does.
+    Raises: as `convert` and `simulate`.
+    """
+    ours = emulate.run(network, codes).reshape(len(codes), -1)
+    theirs = simulate(convert(network, design, folder), codes).reshape(ours.shape)
+    wrong = theirs != ours
+    if float32_limit(network) is None:
+        wrong |= tensor_types(network)[network.output.name].decode(ours) != keras_logits.reshape(ours.shape)
+    return int(wrong.sum())

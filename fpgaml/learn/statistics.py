@@ -5,8 +5,9 @@
     summary = summarize(trials)                                   mean and standard deviation
 
 Each trial trains the float network, takes it through the card's `compress` stages, reads the result as a Network and
-runs that in the emulator: its accuracy is the hardware's, bit for bit. Trials come one at a time, so that a caller can
-show and keep each, and leave out those it has (`skip`).
+runs that in the emulator: its accuracy is the hardware's, bit for bit. A `check` may go on and hold the generated C++
+against both (verbs.mismatches). Trials come one at a time, so that a caller can show and keep each, and leave out those
+it has (`skip`).
 """
 
 from __future__ import annotations
@@ -23,18 +24,24 @@ from fpgaml.comparison import classify
 from fpgaml.dataset import Dataset
 from fpgaml.emulate import run
 from fpgaml.errors import ConfigError, DataError
+from fpgaml.fixed import Floats
 from fpgaml.history import Epoch
 from fpgaml.learn import architectures, training
 from fpgaml.learn.compression import compress
 from fpgaml.learn.read import read
+from fpgaml.network import Network
 from fpgaml.runcard import RunCard, changed
 
 TrialProgress = Callable[[str, str, Epoch], None]  # trial, stage, epoch
+Check = Callable[[Network, Dataset, Floats], int]  # network, images, QKeras' logits: how many logits are unlike
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One training: its name ("fold 1", "seed 7"), test accuracies (0 to 1) and how many images they are of."""
+    """One training: its name ("fold 1", "seed 7"), test accuracies (0 to 1) and how many images they are of.
+
+    `unlike` counts the logits that differ between QKeras, emulator and C simulation; None: not simulated.
+    """
 
     name: str
     float_accuracy: float
@@ -42,6 +49,7 @@ class Trial:
     nonzero: int
     weight_bits: int
     images: int
+    unlike: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,7 @@ def cross_validate(
     *,
     skip: Collection[str] = (),
     progress: TrialProgress | None = None,
+    check: Check | None = None,
 ) -> Iterator[Trial]:
     """Train on all folds but one and test on that one, for each fold of the training images, stratified by class.
 
@@ -71,7 +80,7 @@ def cross_validate(
     for number, part in enumerate(split_folds(dataset, folds, card.training.seed), 1):
         name = f"fold {number}"
         if name not in skip:
-            yield trial(name, card, part, progress)
+            yield trial(name, card, part, progress, check)
 
 
 def repeat(
@@ -81,16 +90,23 @@ def repeat(
     *,
     skip: Collection[str] = (),
     progress: TrialProgress | None = None,
+    check: Check | None = None,
 ) -> Iterator[Trial]:
     """Train once for each seed and test on the test images."""
     for seed in seeds:
         name = f"seed {seed}"
         if name not in skip:
-            yield trial(name, changed(card, {"training": {"seed": seed}}), dataset, progress)
+            yield trial(name, changed(card, {"training": {"seed": seed}}), dataset, progress, check)
 
 
-def trial(name: str, card: RunCard, dataset: Dataset, progress: TrialProgress | None = None) -> Trial:
-    """Train, compress and emulate once."""
+def trial(
+    name: str,
+    card: RunCard,
+    dataset: Dataset,
+    progress: TrialProgress | None = None,
+    check: Check | None = None,
+) -> Trial:
+    """Train, compress, emulate and check once."""
     keras.utils.clear_session()  # else the graphs of all trials stay in memory
 
     def tell(stage: str, epoch: Epoch) -> None:
@@ -105,7 +121,11 @@ def trial(name: str, card: RunCard, dataset: Dataset, progress: TrialProgress | 
     found = classify(run(network, dataset.x_test))
     first, last = compressed.stages[0], compressed.stages[-1]
     right = float((found == dataset.y_test).mean())
-    return Trial(name, first.accuracy, right, last.nonzero, last.weight_bits, len(found))
+    unlike = None
+    if check:
+        logits = training.predict(compressed.model, dataset, dataset.x_test).astype(np.float64)
+        unlike = check(network, dataset, logits)
+    return Trial(name, first.accuracy, right, last.nonzero, last.weight_bits, len(found), unlike)
 
 
 def split_folds(dataset: Dataset, folds: int, seed: int) -> Iterator[Dataset]:
