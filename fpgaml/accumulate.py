@@ -39,6 +39,7 @@ from fpgaml.network import (
     Input,
     Layer,
     MaxPool,
+    Multiply,
     Network,
     Pad,
     Reshape,
@@ -204,6 +205,12 @@ def _(layer: Add, *inputs: Interval) -> Interval:
         sum(max(i.high, 0) for i in fine) if len(fine) > 2 else sum(i.high for i in fine),
         fine[0].fraction,
     )
+
+
+@output_interval.register
+def _(layer: Multiply, *inputs: Interval) -> Interval:
+    ends = [a * b for a in (inputs[0].low, inputs[0].high) for b in (inputs[1].low, inputs[1].high)]
+    return Interval(min(ends), max(ends), inputs[0].fraction + inputs[1].fraction)
 
 
 @output_interval.register

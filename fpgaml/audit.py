@@ -41,6 +41,7 @@ from fpgaml.network import (
     Input,
     Layer,
     MaxPool,
+    Multiply,
     Network,
     Pad,
     Table,
@@ -234,7 +235,7 @@ def _keras_rows(model: Any) -> tuple[Row, ...]:
 
 
 def _sums(layer: Layer) -> bool:
-    return isinstance(layer, (Dense, Conv, DepthwiseConv, Affine, Add))
+    return isinstance(layer, (Dense, Conv, DepthwiseConv, Affine, Add, Multiply))
 
 
 def _float32(layer: Layer, interval: Interval) -> bool:
@@ -278,7 +279,7 @@ def does_text(layer: Layer) -> str:
             return "scale and shift"
         case Pad():
             return "zeros around"
-        case Add() | Concatenate():
+        case Add() | Multiply() | Concatenate():
             return f"{type(layer).__name__.lower()} {len(layer.sources)} inputs"
         case _:
             return type(layer).__name__.lower()

@@ -61,10 +61,11 @@ def open_run(folder: Path) -> Run:
     for name in ("card.toml", "network.npz", "golden.npz", "hls"):
         if not (folder / name).exists():
             raise ConfigError(f"{folder} has no {name}: give the folder of a run, after `fpgaml run CARD`")
-    card, network = load_card(folder / "card.toml"), load(folder / "network.npz")
+    card = load_card(folder / "card.toml")
+    network, design = verbs.as_built(card, load(folder / "network.npz"))
     with np.load(folder / "golden.npz") as file:
         codes = np.asarray(file[network.input.name], np.int64)
-    return Run(folder, card, network, card.design.resolve(), codes)
+    return Run(folder, card, network, design, codes)
 
 
 def complete(network: Network, design: Design, folder: Path, codes: NDArray[np.integer]) -> None:

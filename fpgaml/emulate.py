@@ -46,6 +46,7 @@ from fpgaml.network import (
     Input,
     Layer,
     MaxPool,
+    Multiply,
     Network,
     Pad,
     Reshape,
@@ -329,6 +330,12 @@ def _(layer: Add, place: Place) -> Step:
         return y
 
     return add
+
+
+@prepare.register
+def _(layer: Multiply, place: Place) -> Step:
+    kind = word(*place.inputs, place.output)
+    return lambda x, y: x.astype(kind, copy=False) * y.astype(kind, copy=False)
 
 
 @prepare.register

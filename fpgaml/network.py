@@ -7,7 +7,7 @@
     Activation                   linear or ReLU (leaky if it has a slope), cast to a stated type
     Table                        any function of one value, as an explicit table of output codes
     Affine                       scale and bias per channel: batch normalization that has no layer to fold into
-    Flatten  Reshape  Pad  Add  Concatenate
+    Flatten  Reshape  Pad  Add  Multiply  Concatenate
     ArgMax                       1 where the largest value is, else 0: a class instead of logits
 
 Shapes leave out the images axis and put channels last: ``(features,)``, ``(length, channels)`` or
@@ -276,6 +276,17 @@ class Add(Layer):
 
 
 @dataclass(frozen=True)
+class Multiply(Layer):
+    """Exact product, value by value, of two inputs of equal shape."""
+
+    arity: ClassVar[int | None] = 2
+
+    def shape(self, *inputs: Shape) -> Shape:
+        _must(self, len(set(inputs)) == 1, f"inputs must have one shape, not {inputs}")
+        return inputs[0]
+
+
+@dataclass(frozen=True)
 class Concatenate(Layer):
     """Inputs side by side on the last axis, on a grid that holds them all exactly."""
 
@@ -299,7 +310,7 @@ KINDS = {
     kind.__name__: kind
     for kind in (
         Input, Dense, Conv, DepthwiseConv, MaxPool, AveragePool, Activation, Table, Affine, Flatten, Reshape, Pad, Add,
-        Concatenate, ArgMax,
+        Multiply, Concatenate, ArgMax,
     )
 }  # fmt: skip
 
@@ -374,12 +385,6 @@ class Network:
         for key in sorted(arrays):
             sha.update(key.encode() + np.ascontiguousarray(arrays[key], "<i8").tobytes())
         return sha.hexdigest()
-
-
-def with_argmax(network: Network) -> Network:
-    """Return `network` with its logits replaced by one bit a class."""
-    name = "argmax" if "argmax" not in network.shapes else "argmax_of_logits"
-    return Network(network.name, (*network.layers, ArgMax(name, (network.output.name,))))
 
 
 def weights_of(layer: Layer) -> dict[str, Weights]:

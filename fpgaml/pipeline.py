@@ -24,10 +24,11 @@ from fpgaml import bench, emulate, verbs
 from fpgaml.accumulate import tensor_types
 from fpgaml.comparison import Comparison, Difference, Execution, first_difference, float32_limit
 from fpgaml.dataset import Dataset
-from fpgaml.design import check_design
+from fpgaml.design import Design, check_design
 from fpgaml.errors import BitMismatch, ConfigError, UnsupportedLayer, nearest
 from fpgaml.external import csim
 from fpgaml.fixed import Floats
+from fpgaml.head import changed_classes
 from fpgaml.histogram import Statistics
 from fpgaml.history import Epoch, History
 from fpgaml.network import Network, load, save
@@ -99,10 +100,9 @@ def run(
 
 def check_card(card: RunCard) -> None:
     """Refuse before any work what would else fail after it: data, layers or a design that cannot be."""
-    design = card.design.resolve()
     network = skeleton(card, verbs.load_data(card).shape)
     if network:
-        check_design(network, design)
+        check_design(*verbs.as_built(card, network))
 
 
 def _place(name: str | None, default: int) -> int:
@@ -255,7 +255,7 @@ def _float_profile(workspace: Workspace, data: Dataset) -> tuple[dict[str, Stati
 
 
 def _convert(workspace: Workspace, listener: Listener) -> str:
-    network, design = load(workspace / "network.npz"), workspace.card.design.resolve()
+    network, design = _built(workspace)
     check_design(network, design)
     verbs.convert(network, design, workspace / "hls", log=workspace.log("convert"))
     with np.load(workspace / "golden.npz") as file:
@@ -264,17 +264,28 @@ def _convert(workspace: Workspace, listener: Listener) -> str:
 
 
 def _csim(workspace: Workspace, listener: Listener) -> str:
-    data, network = verbs.load_data(workspace.card), load(workspace / "network.npz")
+    data, logits_layer = verbs.load_data(workspace.card), load(workspace / "network.npz").output.name
+    network, _ = _built(workspace)
     listener.progress(0, len(data.x_test), "compiling with g++")
     start = time.perf_counter()
     program = csim.build(network, workspace / "hls", log=workspace.log("g++"), images=len(data.x_test))
     compiled = time.perf_counter()
     total = len(data.x_test)
-    logits, _ = csim.simulate(program, data.x_test, progress=lambda n: listener.progress(n, total, "images"))
+    found = {"logits": network.output.name}
+    if network.output.name != logits_layer:
+        found = {"logits": logits_layer, "outputs": network.output.name}
+    outputs, layers = csim.simulate(
+        program, data.x_test, trace=set(found.values()) - {network.output.name},
+        progress=lambda n: listener.progress(n, total, "images"),
+    )  # fmt: skip
+    layers[network.output.name] = outputs
     simulated = time.perf_counter()
+    if logits_layer not in layers:
+        raise ConfigError(f"logits of more than 53 bits cannot be seen behind {workspace.card.design.output!r}")
+    all_images = {name: layers[layer] for name, layer in found.items()}
     golden = np.load(workspace / "golden.npz")[network.input.name]
     _, layers = csim.simulate(program, golden, trace=True)
-    _write_npz(workspace, "csim.npz", {"logits": logits, **{f"layer.{name}": codes for name, codes in layers.items()}})
+    _write_npz(workspace, "csim.npz", all_images | {f"layer.{name}": codes for name, codes in layers.items()})
     rate = total / (simulated - compiled)
     return f"{total:,} images, compiled in {compiled - start:.1f} s, {rate:,.0f} images/s"
 
@@ -282,7 +293,7 @@ def _csim(workspace: Workspace, listener: Listener) -> str:
 def _estimate(workspace: Workspace, listener: Listener) -> str:
     from fpgaml.report.estimates import estimate_record
 
-    network, design = load(workspace / "network.npz"), workspace.card.design.resolve()
+    network, design = _built(workspace)
     record = estimate_record(network, design, workspace / "hls")
     text = json.dumps(record, indent=1)
     workspace.write("estimate.json", lambda path: path.write_text(text, encoding="utf-8"))
@@ -298,11 +309,39 @@ def _compare(workspace: Workspace, listener: Listener) -> str:
     data, network = verbs.load_data(workspace.card), load(workspace / "network.npz")
     comparison = load_comparison(workspace, network, data)
     proof = prove(workspace, network, comparison)
-    text = json.dumps(results.comparison_record(comparison, proof), indent=1)
+    head = compare_head(workspace, network, data)
+    text = json.dumps(results.comparison_record(comparison, proof) | {"head": head}, indent=1)
     workspace.write("comparison.json", lambda path: path.write_text(text, encoding="utf-8"))
     if proof.failure:
         raise BitMismatch(proof.failure)
-    return proof.summary
+    if head is None:
+        return proof.summary
+    behind = f"{head['output']}: 0 of {head['values']:,} differ, the class of {head['changed']:,} images changes"
+    return f"{proof.summary}; {behind}"
+
+
+def compare_head(workspace: Workspace, network: Network, data: Dataset) -> dict[str, Any] | None:
+    """Hold what comes out behind the logits against the emulator, and count the classes it changes; None for logits.
+
+    Raises: BitMismatch at the first difference.
+    """
+    built, _ = _built(workspace)
+    if built.output.name == network.output.name:
+        return None
+    name, kind = built.output.name, tensor_types(built)[built.output.name]
+    ours = emulate.trace(built, data.x_test, [network.output.name, name])
+    with np.load(workspace / "csim.npz") as file:
+        theirs = file["outputs"]
+    sides = {name: kind.decode(ours[name])}, {name: kind.decode(theirs)}
+    if different := first_difference(*sides, [name], ("emulator", "C simulation")):
+        raise BitMismatch(f"behind the logits, {different}")
+    return {
+        "output": str(workspace.card.design.output),
+        "type": str(kind),
+        "values": int(theirs.size),
+        "changed": changed_classes(ours[network.output.name], theirs),
+        "correct": float((theirs.argmax(axis=-1) == data.y_test).mean()),
+    }
 
 
 def _report(workspace: Workspace, listener: Listener) -> str:
@@ -393,9 +432,10 @@ def load_comparison(workspace: Workspace, network: Network, data: Dataset) -> Co
 
 def prove(workspace: Workspace, network: Network, comparison: Comparison) -> Proof:
     """Hold QKeras and the C simulation against the emulator: all logits, and every layer of the golden images."""
-    types, order = tensor_types(network), list(network.shapes)
+    built, _ = _built(workspace)
+    types, order = tensor_types(built), list(built.shapes)
     with np.load(workspace / "golden.npz") as file:
-        codes = emulate.trace(network, file[network.input.name])
+        codes = emulate.trace(built, file[network.input.name])
     golden = {name: types[name].decode(found) for name, found in codes.items()}
     with np.load(workspace / "keras_golden.npz") as file:
         keras = {name: file[name] for name in file.files}
@@ -417,7 +457,7 @@ def prove(workspace: Workspace, network: Network, comparison: Comparison) -> Pro
     for side, values in sides.items():
         if side == "QKeras" and limit is not None:
             continue  # float32 cannot be the reference there; the report says so
-        found = first_difference(golden, values, order, ("emulator", side), network)
+        found = first_difference(golden, values, order, ("emulator", side), built)
         if found or counts[side]:
             failure = _failure(side, counts[side], total, found, comparison, network.output.name)
             break
@@ -431,6 +471,11 @@ def _failure(side: str, count: int, total: int, found: Difference | None, compar
         pair = {output: comparison["emulator"].logits}, {output: comparison[side].logits}
         found = first_difference(*pair, [output], ("emulator", side))
     return f"{side} differs from the emulator in {count:,} of {total:,} logits; first difference: {found}"
+
+
+def _built(workspace: Workspace) -> tuple[Network, Design]:
+    """Return the run's network as it becomes hardware, and its design."""
+    return verbs.as_built(workspace.card, load(workspace / "network.npz"))
 
 
 # --- pieces ---------------------------------------------------------------------------------------------------------

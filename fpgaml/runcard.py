@@ -30,6 +30,7 @@ from pydantic_core import ErrorDetails
 from fpgaml.boards import find_board, find_part
 from fpgaml.design import Backend, Design, IoType, LayerDesign, Strategy
 from fpgaml.errors import ConfigError, nearest
+from fpgaml.head import Head
 from fpgaml.network import check_identifier
 
 
@@ -451,7 +452,7 @@ class LayerDesignCard(Section):
 
 
 class DesignCard(Section):
-    """How the network becomes hardware; decides cost and speed, not one bit of the result."""
+    """How the network becomes hardware; decides cost and speed, and not one bit of the logits."""
 
     backend: Backend = Backend.VITIS
     board: str = Field(default="pynq-z2", description="`fpgaml boards` lists them")
@@ -460,6 +461,7 @@ class DesignCard(Section):
     io_type: IoType = IoType.PARALLEL
     strategy: Strategy = Strategy.LATENCY
     reuse_factor: int = Field(default=1, ge=1)
+    output: Head = Field(default=Head.LOGITS, description="what comes out: logits, one bit for the class, or softmax")
     layers: dict[str, LayerDesignCard] = Field(default_factory=dict)
 
     @field_validator("board")

@@ -4,7 +4,8 @@
     model,  = train(card, data)[:1]            a float Keras model
     qmodel, = quantize(card, model, data)[:1]  its QKeras twin, trained on
     reading = read_model(qmodel, card)         the Network, with where its layers come from
-    project = convert(reading.network, card, folder)
+    built, design = as_built(card, reading.network)
+    project = convert(built, design, folder)
     logits  = simulate(project, data.x_test)   C simulation: codes in, codes out
 
 Keras is imported when a function that needs it is called, and not before.
@@ -26,6 +27,7 @@ from fpgaml.dataset import Dataset, load
 from fpgaml.design import Design
 from fpgaml.external import csim, hls4ml
 from fpgaml.fixed import FixedPoint, Floats
+from fpgaml.head import head_design, with_head
 from fpgaml.history import History, Progress
 from fpgaml.network import Network
 from fpgaml.runcard import RunCard
@@ -110,6 +112,15 @@ def convert(network: Network, design: Design, folder: Path, *, log: Path | None 
     """
     hls4ml.convert(network, design, folder, log=log or folder.with_suffix(".log"))
     return Project(network, design, folder)
+
+
+def as_built(card: RunCard, network: Network) -> tuple[Network, Design]:
+    """Return the network that becomes hardware, with the outputs that `card.design.output` asks for, and its design.
+
+    Raises: ConfigError if these outputs cannot be.
+    """
+    head = card.design.output
+    return with_head(network, head), head_design(card.design.resolve(), head)
 
 
 def simulate(

@@ -22,6 +22,7 @@ from fpgaml.network import (
     Function,
     Input,
     MaxPool,
+    Multiply,
     Pad,
     Reshape,
     Table,
@@ -128,6 +129,8 @@ def element(layer, inputs, at, image, shape, types):
             return x[(*inner, at[-1])] if inside else Fraction(0)
         case Add():
             return sum((v[at] for v in inputs), Fraction(0))
+        case Multiply():
+            return inputs[0][at] * inputs[1][at]
         case Concatenate():
             channel = at[-1]
             for v in inputs:

@@ -17,6 +17,7 @@ CORE = {
     "network": {"errors", "fixed"},
     "accumulate": {"errors", "fixed", "network"},
     "emulate": {"errors", "fixed", "network", "accumulate"},
+    "head": {"errors", "fixed", "network", "design"},
     "design": {"errors", "network"},
     "diagram": {"accumulate", "network"},
     "driver": set(),  # it is copied to boards as it is
@@ -37,7 +38,7 @@ CORE = {
     "posttraining": {"errors", "fixed", "network", "accuracy", "floatmodel", "histogram"},
     "recommend": {"errors", "fixed", "network", "accumulate", "emulate", "comparison", "profile", "floatmodel"},
     "sweep": {"errors", "fixed", "network", "accuracy", "floatmodel"},
-    "runcard": {"errors", "network", "design", "boards"},
+    "runcard": {"errors", "network", "design", "boards", "head"},
     "skeleton": {"errors", "fixed", "network", "runcard"},
     "table": {"errors", "fixed", "runcard"},
 }

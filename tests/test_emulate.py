@@ -7,6 +7,7 @@ from fpgaml import emulate
 from fpgaml.accumulate import intervals, tensor_types
 from fpgaml.errors import DataError
 from fpgaml.fixed import FixedPoint, Overflow, Rounding
+from fpgaml.head import Head, with_head
 from fpgaml.network import (
     KINDS,
     Activation,
@@ -21,12 +22,12 @@ from fpgaml.network import (
     Function,
     Input,
     MaxPool,
+    Multiply,
     Network,
     Pad,
     Reshape,
     Table,
     Weights,
-    with_argmax,
 )
 from tests import slow
 from tests.networks import RELU, VALID, cnn, codes_for, mlp, weights
@@ -51,6 +52,7 @@ def relu_to(rounding, overflow, signed=True):
     )
 
 
+ONE_BIT = FixedPoint(1, 1, False, Rounding.TRN, Overflow.SAT)
 CASES = {
     "mlp": mlp(),
     "cnn": cnn(),
@@ -76,9 +78,18 @@ CASES = {
     "table": single(Table("t", ("x",), FixedPoint(4, 2, True, Rounding.RND, Overflow.SAT), weights(RNG, 16, bits=8))),
     "affine": single(Affine("s", ("x",), weights(RNG, 3, bits=10), weights(RNG, 3, bits=14))),
     "reshape, pad": network(Reshape("r", ("x",), (6, 5, 3)), Pad("p", ("r",), ((1, 2), (0, 3)))),
-    "argmax": with_argmax(network(Dense("d", ("x",), weights(RNG, 5, 4), weights(RNG, 4)), shape=(5,))),
-    "argmax of equals": with_argmax(
-        network(Activation("a", ("x",), Function.RELU, FixedPoint(1, 1, False, Rounding.TRN, Overflow.SAT)), shape=(6,))
+    "argmax": with_head(network(Dense("d", ("x",), weights(RNG, 5, 4), weights(RNG, 4)), shape=(5,)), Head.ARGMAX),
+    "argmax of equals": with_head(
+        network(
+            Activation("a", ("x",), Function.RELU, FixedPoint(1, 1, False, Rounding.TRN, Overflow.SAT)), shape=(6,)
+        ),
+        Head.ARGMAX,
+    ),
+    "softmax": with_head(network(Dense("d", ("x",), weights(RNG, 5, 4), weights(RNG, 4)), shape=(5,)), Head.SOFTMAX),
+    "multiply": network(
+        Activation("a", ("x",), Function.LINEAR, FixedPoint(5, 4)),
+        Multiply("m", ("a", "x")),
+        Multiply("n", ("m", "m")),
     ),
     "flatten": single(Flatten("f", ("x",))),
     "add and concatenate": network(

@@ -16,7 +16,7 @@ import fpgaml
 from fpgaml import pipeline
 from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError
 from fpgaml.network import Weights, load, save
-from fpgaml.runcard import card_of
+from fpgaml.runcard import card_of, changed
 
 CARD = """
 name = "tiny"
@@ -242,3 +242,37 @@ def test_steps_are_checked(tmp_path):
 def test_an_unknown_board_is_refused_with_the_nearest(folder):
     with pytest.raises(ConfigError, match=r"did you mean 'pynq-z"):
         fpgaml.runcard.changed(fpgaml.load_card(folder / "tiny.toml"), {"design": {"board": "pynq-z3"}})
+
+
+@pytest.mark.parametrize("output", ["argmax", "softmax"])
+def test_outputs_behind_the_logits(copy, output):
+    card, base, run = copy
+    listener = Listener()
+    made = pipeline.run(changed(card, {"design": {"output": output}}), base=base, listener=listener)
+    assert listener.skipped == ["train", "quantize", "profile"]
+    record = json.loads((run / "comparison.json").read_text())
+    network = load(run / "network.npz")
+    with np.load(run / "csim.npz") as file:
+        outputs, logits = file["outputs"], file["logits"]
+    assert record["proved"]
+    assert logits.shape == outputs.shape == (300, 10)
+    assert record["head"]["values"] == 3000
+    assert record["head"]["changed"] == int((logits.argmax(1) != outputs.argmax(1)).sum())
+    if output == "argmax":
+        assert outputs.tolist() == np.eye(10, dtype=int)[logits.argmax(1)].tolist()
+    assert f"What comes out is {output}" in (made / "report.md").read_text()
+    assert network.output.name == "logits"
+
+
+def test_a_wrong_bit_behind_the_logits_is_found(copy):
+    card, base, run = copy
+    card = changed(card, {"design": {"output": "argmax"}})
+    pipeline.run(card, base=base, last="csim")
+    with np.load(run / "csim.npz") as file:
+        arrays = dict(file)
+    arrays["outputs"][17, 3] ^= 1
+    np.savez_compressed(run / "csim.npz", **arrays)
+    with pytest.raises(
+        BitMismatch, match=r"^behind the logits, layer 'argmax': 1 of 3000 values differ; .* image 17, "
+    ):
+        pipeline.run(card, base=base, first="compare")

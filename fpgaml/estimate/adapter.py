@@ -24,6 +24,7 @@ from fpgaml.network import (
     Activation,
     Add,
     Affine,
+    ArgMax,
     AveragePool,
     Concatenate,
     Conv,
@@ -33,6 +34,7 @@ from fpgaml.network import (
     Input,
     Layer,
     MaxPool,
+    Multiply,
     Network,
     Pad,
     Reshape,
@@ -170,8 +172,10 @@ def _(layer: Pad, types: Mapping[str, FixedPoint], *inputs: Shape) -> LayerFacts
     return _plain(layer, Kind.MOVE, types, inputs[0], layer.shape(inputs[0]))
 
 
-@describe.register
-def _(layer: Add, types: Mapping[str, FixedPoint], *inputs: Shape) -> LayerFacts:
+@describe.register(Add)
+@describe.register(ArgMax)
+@describe.register(Multiply)
+def _(layer: Layer, types: Mapping[str, FixedPoint], *inputs: Shape) -> LayerFacts:
     return _plain(layer, Kind.OTHER, types, inputs[0])
 
 

@@ -2,7 +2,7 @@
 
     program = build(project, log=...)                 compiled once, cached by the digest of what went in
     logits  = simulate(program, codes)                output codes (images, *shape)
-    logits, layers = simulate(program, codes, trace=True)
+    logits, layers = simulate(program, codes, trace=True)          and those of every layer, or of the layers named
 
 Codes go in and come out raw, so nothing is rounded on the way. Workers are processes, each with a share of the
 images: generated io_stream code keeps line buffers in static variables, and threads would mix them up. Each writes
@@ -22,7 +22,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -128,10 +128,15 @@ def cache_folder() -> Path:
 
 
 def simulate(
-    program: Program, codes: NDArray[np.integer], *, trace: bool = False, progress: Progress | None = None
+    program: Program,
+    codes: NDArray[np.integer],
+    *,
+    trace: bool | Collection[str] = False,
+    progress: Progress | None = None,
 ) -> tuple[Codes, dict[str, Codes]]:
-    """Return output codes (images, *output shape) and, if `trace`, the codes of every layer that the C++ computes.
+    """Return output codes (images, *output shape) and those of every layer that the C++ computes, or of some.
 
+    trace: True for all layers, or their names; a layer of more than 53 bits is left out.
     Raises: ToolFailed if a worker dies, naming the image it died at; the other workers finish first.
     """
     count = len(codes)
@@ -141,22 +146,26 @@ def simulate(
         np.ascontiguousarray(codes, program.in_code).tofile(work / "input")
         edges = [count * n // workers for n in range(workers + 1)]
         shares = [(a, b - a, work / f"out{n}", work / f"trace{n}") for n, (a, b) in enumerate(pairwise(edges))]
-        _run_workers(program, work / "input", shares, trace, progress)
+        traced = [(n, size) for n, size in program.traced if trace is True or (trace and n in trace)]
+        _run_workers(program, work / "input", shares, [n for n, _ in traced], progress)
         shape = program.network.shapes[program.network.output.name]
         output = np.concatenate([np.fromfile(out, np.int64) for _, _, out, _ in shares]).reshape(count, *shape)
-        layers = _read_traces(program, shares) if trace else {}
+        layers = _read_traces(program, shares, traced) if traced else {}
     return output, layers
 
 
 Share = tuple[int, int, Path, Path]
 
 
-def _run_workers(program: Program, images: Path, shares: list[Share], trace: bool, progress: Progress | None) -> None:
+def _run_workers(
+    program: Program, images: Path, shares: list[Share], traced: list[str], progress: Progress | None
+) -> None:
     size = 8 * int(np.prod(program.network.shapes[program.network.output.name]))
     processes = []
     try:
         for first, count, out, layers in shares:
-            args: list[str | Path] = [program.path, images, str(first), str(count), out, *([layers] if trace else [])]
+            args: list[str | Path] = [program.path, images, str(first), str(count), out]
+            args += [layers, *traced] if traced else []
             processes.append(
                 subprocess.Popen(
                     args,
@@ -188,12 +197,12 @@ def _done(out: Path, size: int) -> int:
     return out.stat().st_size // size if out.exists() else 0
 
 
-def _read_traces(program: Program, shares: list[Share]) -> dict[str, Codes]:
+def _read_traces(program: Program, shares: list[Share], traced: list[tuple[str, int]]) -> dict[str, Codes]:
     types = tensor_types(program.network)
     values = np.concatenate([np.fromfile(path, np.float64) for *_, path in shares])
-    table = values.reshape(-1, sum(size for _, size in program.traced))
+    table = values.reshape(-1, sum(size for _, size in traced))
     found, at = {}, 0
-    for name, size in program.traced:
+    for name, size in traced:
         if name in types and types[name].width <= 53:  # traced as double, which holds no more exactly
             scaled = np.ldexp(table[:, at : at + size], types[name].fraction)
             found[name] = scaled.astype(np.int64).reshape(len(table), *program.network.shapes[name])

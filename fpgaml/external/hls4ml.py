@@ -44,6 +44,7 @@ from fpgaml.network import (
     Input,
     Layer,
     MaxPool,
+    Multiply,
     Network,
     Pad,
     Reshape,
@@ -355,6 +356,11 @@ def _(layer: Add, x: Shape, y: Shape) -> Entry:
     if len(layer.sources) != 2:
         raise UnsupportedLayer(f"layer {layer.name!r}: hls4ml adds two inputs, not {len(layer.sources)}")
     return {"class_name": "Merge", "op": "add"}
+
+
+@entry_of.register
+def _(layer: Multiply, x: Shape, y: Shape) -> Entry:
+    return {"class_name": "Merge", "op": "multiply"}
 
 
 @entry_of.register

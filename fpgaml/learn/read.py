@@ -44,6 +44,7 @@ from fpgaml.network import (
     Input,
     Layer,
     MaxPool,
+    Multiply,
     Network,
     Pad,
     Reshape,
@@ -440,6 +441,10 @@ def _add(build: Builder, node: Node) -> str:
     return _pairwise(build, node, Add)
 
 
+def _multiply(build: Builder, node: Node) -> str:
+    return _pairwise(build, node, Multiply)
+
+
 def _concatenate(build: Builder, node: Node) -> str:
     rank = len(build.shapes[node.source])
     if node.layer.axis not in (-1, rank):
@@ -447,7 +452,7 @@ def _concatenate(build: Builder, node: Node) -> str:
     return _pairwise(build, node, Concatenate)
 
 
-def _pairwise(build: Builder, node: Node, kind: type[Add] | type[Concatenate]) -> str:
+def _pairwise(build: Builder, node: Node, kind: type[Add] | type[Multiply] | type[Concatenate]) -> str:
     """Merge any number of inputs two by two: hls4ml takes two."""
     made, *others = node.sources
     for at, other in enumerate(others):
@@ -662,6 +667,7 @@ READERS: dict[str, Reader] = {
     "ZeroPadding1D": _pad,
     "ZeroPadding2D": _pad,
     "Add": _add,
+    "Multiply": _multiply,
     "Concatenate": _concatenate,
     "Activation": _activation,
     "QActivation": _activation,

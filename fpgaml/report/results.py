@@ -46,7 +46,7 @@ def gather(workspace: Workspace) -> Facts:
         name: History.from_json((workspace / f"{name}_history.json").read_text(encoding="utf-8"))
         for name in ("float", "quantized")
     }
-    design = workspace.card.design.resolve()
+    built, design = verbs.as_built(workspace.card, network)
     scores = score_all(workspace, network, data)
     record = {
         "name": workspace.card.name,
@@ -57,7 +57,7 @@ def gather(workspace: Workspace) -> Facts:
         "golden_images": min(workspace.card.output.golden_images, len(data.x_test)),
         "size": size_record(network),
         "estimate": json.loads((workspace / "estimate.json").read_text(encoding="utf-8")),
-        "tensors": tensor_records(network),
+        "tensors": tensor_records(built),
         "profile": json.loads((workspace / "profile.json").read_text(encoding="utf-8")),
         "notes": reading["notes"],
         "stages": json.loads((workspace / "stages.json").read_text(encoding="utf-8")),
