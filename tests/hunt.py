@@ -12,7 +12,8 @@ backend. Three executions of it must be equal without tolerance, in every layer:
 
 A network that fpgaml refuses counts as refused, under its reason. What differs is printed as a `Spec`, which can be
 pasted into FOUND of tests/test_hunt.py. Compiling is nearly all the time: without optimization, with the headers of
-the fixed-point types compiled once, two processes at a time.
+the fixed-point types compiled once, two processes at a time. One in five is compiled as long simulations are, with
+optimization and the leaner types (csim.lean_types).
 """
 
 from __future__ import annotations
@@ -223,9 +224,9 @@ def _draw_layer(draw, shape, layers):
             layers.append((kind, {"activation": draw(activation_quantizers())}))
         case "Branches":
             count = draw(st.integers(2, 3))
-            merge = draw(st.sampled_from(("Add", "Concatenate")))
+            merge = draw(st.sampled_from(("Add", "Multiply", "Concatenate")))
             layers.append((kind, {"merge": merge, "quantizers": [draw(activation_quantizers()) for _ in range(count)]}))
-            return shape if merge == "Add" else (*spatial, channels * count)
+            return (*spatial, channels * count) if merge == "Concatenate" else shape
         case "ReLU" | "BatchNormalization":
             layers.append((kind, {}))
         case "LeakyReLU":
@@ -422,7 +423,7 @@ def _work(spec: Spec, options: tuple[str, ...]) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="hunt-") as name:
         os.environ["FPGAML_CACHE"] = name
         try:
-            return check(spec, Path(name), options)
+            return check(spec, Path(name), (), "-O1") if spec.seed % 5 == 0 else check(spec, Path(name), options)
         except Exception as error:  # noqa: BLE001 whatever breaks is a find
             return Outcome(spec, wrong=(f"{type(error).__name__}: {str(error)[-1500:]}",))
 

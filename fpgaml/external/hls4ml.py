@@ -104,6 +104,8 @@ def lower(network: Network, design: Design, folder: Path) -> tuple[dict[str, Any
 
     Raises: ConfigError if the io type cannot do a layer; UnsupportedLayer if hls4ml cannot.
     """
+    if all(isinstance(layer, (Input, Flatten, Reshape)) for layer in network):
+        raise UnsupportedLayer(f"network {network.name!r} only renames its input: hls4ml writes no C++ for that")
     types, shapes = tensor_types(network), network.shapes
     arrays: dict[str, Floats] = {}
     layers: list[Entry] = []

@@ -7,7 +7,7 @@ import pytest
 
 from fpgaml import emulate
 from fpgaml.design import Backend, Design, IoType, Strategy
-from fpgaml.errors import ConfigError, ConversionMismatch, FormatError, ToolFailed, ToolNotFound
+from fpgaml.errors import ConfigError, ConversionMismatch, FormatError, ToolFailed, ToolNotFound, UnsupportedLayer
 from fpgaml.external import csim, hls4ml
 from fpgaml.fixed import FixedPoint
 from fpgaml.head import Head, with_head
@@ -208,3 +208,10 @@ def test_a_compiler_error_shows_the_end_of_its_log(spoiled, tmp_path, monkeypatc
 def test_a_foreign_folder_is_no_project(tmp_path):
     with pytest.raises(FormatError, match=r"is not the HLS project of network 'mlp': it has no firmware/mlp\.cpp$"):
         csim.build(mlp(), tmp_path, log=tmp_path / "log")
+
+
+def test_a_network_that_computes_nothing_is_refused(tmp_path):
+    made = Network("n", (Input("x", (), (5, 4), FixedPoint(3, 1)), Flatten("f", ("x",))))
+    with pytest.raises(UnsupportedLayer) as caught:
+        hls4ml.convert(made, Design(Backend.VITIS, PART), tmp_path / "hls", log=tmp_path / "log")
+    assert str(caught.value) == "network 'n' only renames its input: hls4ml writes no C++ for that"
