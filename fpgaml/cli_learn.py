@@ -68,7 +68,7 @@ def trials(
         data = verbs.load_data(read)
         design, project = read.design.resolve(), workspace / f"{what}_hls"
 
-        def check(network: Network, part: Dataset, logits: Floats) -> int:
+        def check(network: Network, part: Dataset, logits: Floats | None) -> int:
             return verbs.mismatches(network, design, part.x_test, logits, project)
 
         how: dict[str, Any] = {"skip": done, "progress": _told(status), "check": check if simulate else None}

@@ -369,6 +369,9 @@ class Quantization(Section):
     kernel: str = Field(default="", description="a QKeras quantizer by name, e.g. 'quantized_bits(4, 0, alpha=1)'")
     bias: str = ""
     activation: str = Field(default="", description="a QKeras activation by name, e.g. 'quantized_relu(6, 2)'")
+    scale_bits: int | None = Field(
+        default=None, ge=2, le=24, description="round what is on no grid (alpha='auto', batch normalization) to so many"
+    )
     epochs: int = Field(default=16, ge=0, le=100_000, description="of quantization-aware training; 0: only round")
     learning_rate: Rate = 0.0002
     schedule: Schedule = Schedule.COSINE

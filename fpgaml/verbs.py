@@ -81,11 +81,14 @@ def compress(card: RunCard, model: KerasModel, data: Dataset, *, progress: Stage
     return compression.compress(card, model, data, progress=progress)
 
 
-def read_model(model: KerasModel, name: str, input_type: FixedPoint) -> Reading:
-    """Return the Network that a QKeras model computes. Raises: UnsupportedLayer, DataError."""
+def read_model(model: KerasModel, name: str, input_type: FixedPoint, scale_bits: int | None = None) -> Reading:
+    """Return the Network that a QKeras model computes; `scale_bits` rounds what is on no grid, as `read` says.
+
+    Raises: UnsupportedLayer, DataError.
+    """
     from fpgaml.learn.read import read
 
-    return read(model, name=name, input_type=input_type)
+    return read(model, name=name, input_type=input_type, scale_bits=scale_bits)
 
 
 def keras_logits(model: KerasModel, data: Dataset, codes: NDArray[Any]) -> Floats:
@@ -132,15 +135,17 @@ def simulate(
     return csim.simulate(program, codes, progress=progress)[0]
 
 
-def mismatches(network: Network, design: Design, codes: NDArray[np.integer], keras_logits: Floats, folder: Path) -> int:
+def mismatches(
+    network: Network, design: Design, codes: NDArray[np.integer], keras_logits: Floats | None, folder: Path
+) -> int:
     """Convert `network` into `folder`, simulate all images, and count the logits in which the executions differ.
 
-    A logit counts once if C simulation differs from the emulator or, where float32 is exact, QKeras does.
-    Raises: as `convert` and `simulate`.
+    A logit counts once if C simulation differs from the emulator or, where float32 is exact, QKeras does (None: it is
+    no reference). Raises: as `convert` and `simulate`.
     """
     ours = emulate.run(network, codes).reshape(len(codes), -1)
     theirs = simulate(convert(network, design, folder), codes).reshape(ours.shape)
     wrong = theirs != ours
-    if float32_limit(network) is None:
+    if keras_logits is not None and float32_limit(network) is None:
         wrong |= tensor_types(network)[network.output.name].decode(ours) != keras_logits.reshape(ours.shape)
     return int(wrong.sum())

@@ -14,7 +14,7 @@ import pytest
 
 import fpgaml
 from fpgaml import pipeline
-from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError
+from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError, UnsupportedLayer
 from fpgaml.network import Weights, load, save
 from fpgaml.runcard import card_of, changed
 
@@ -276,3 +276,18 @@ def test_a_wrong_bit_behind_the_logits_is_found(copy):
         BitMismatch, match=r"^behind the logits, layer 'argmax': 1 of 3000 values differ; .* image 17, "
     ):
         pipeline.run(card, base=base, first="compare")
+
+
+def test_float_scales_are_refused_or_rounded_as_the_card_says(copy):
+    card, base, run = copy
+    card = changed(card, {"quantization": {"kernel": "quantized_bits(4, 0, alpha='auto')"}})
+    with pytest.raises(UnsupportedLayer, match=r"alpha='auto'.*give scale_bits"):
+        pipeline.run(card, base=base, last="quantize")
+    pipeline.run(changed(card, {"quantization": {"scale_bits": 6}}), base=base)
+    record = json.loads((run / "comparison.json").read_text())
+    assert record["proved"]
+    assert record["no_reference"].startswith("layer 'fc1': ")
+    unlike = {one["name"]: one["mismatching_logits"] for one in record["executions"]}
+    assert unlike["emulator"] == 0
+    assert unlike["QKeras"] > 0
+    assert f"no reference here: {record['no_reference']}" in (run / "report.md").read_text()

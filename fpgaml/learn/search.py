@@ -126,7 +126,8 @@ def sensitivity(card: RunCard, model: keras.Model, dataset: Dataset, images: Arr
     def accuracy(bits: Mapping[str, int]) -> float:
         layers = {name: {"weight_bits": width} for name, width in bits.items()}
         own = changed(card, {"quantization": {"weight_bits": 8, "activation_bits": 8, "layers": layers}}).quantization
-        network = read(twin(model, own, calibration), name=card.name, input_type=dataset.input_type).network
+        made = twin(model, own, calibration)
+        network = read(made, name=card.name, input_type=dataset.input_type, scale_bits=own.scale_bits).network
         return float((classify(run(network, codes)) == labels).mean())
 
     whole = accuracy({})
@@ -184,7 +185,8 @@ def train_point(card: RunCard, model: keras.Model, dataset: Dataset, held: Array
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     compressed = compress(own, copy, dataset)
-    network = read(compressed.model, name=own.name, input_type=dataset.input_type).network
+    bits = own.quantization.scale_bits
+    network = read(compressed.model, name=own.name, input_type=dataset.input_type, scale_bits=bits).network
     last = compressed.stages[-1]
     return Point(
         name=candidate.name,

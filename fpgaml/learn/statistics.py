@@ -33,7 +33,8 @@ from fpgaml.network import Network
 from fpgaml.runcard import RunCard, changed
 
 TrialProgress = Callable[[str, str, Epoch], None]  # trial, stage, epoch
-Check = Callable[[Network, Dataset, Floats], int]  # network, images, QKeras' logits: how many logits are unlike
+# network, images, QKeras' logits (None where what is on no grid was rounded): how many logits are unlike
+Check = Callable[[Network, Dataset, Floats | None], int]
 
 
 @dataclass(frozen=True)
@@ -117,14 +118,16 @@ def trial(
     architectures.check_outputs(model, dataset.classes)
     training.train(model, dataset, card.training, progress=lambda epoch: tell("float", epoch))
     compressed = compress(card, model, dataset, progress=tell)
-    network = read(compressed.model, name=card.name, input_type=dataset.input_type).network
+    bits = card.quantization.scale_bits
+    reading = read(compressed.model, name=card.name, input_type=dataset.input_type, scale_bits=bits)
+    network = reading.network
     found = classify(run(network, dataset.x_test))
     first, last = compressed.stages[0], compressed.stages[-1]
     right = float((found == dataset.y_test).mean())
     unlike = None
     if check:
         logits = training.predict(compressed.model, dataset, dataset.x_test).astype(np.float64)
-        unlike = check(network, dataset, logits)
+        unlike = check(network, dataset, None if reading.apart else logits)
     return Trial(name, first.accuracy, right, last.nonzero, last.weight_bits, len(found), unlike)
 
 

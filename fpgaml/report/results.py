@@ -118,7 +118,7 @@ def comparison_record(comparison: Comparison, proof: Proof) -> dict[str, Any]:
         "logits": proof.logits,
         "proved": not proof.failure,
         "failure": proof.failure,
-        "float32_limit": proof.float32_limit,
+        "no_reference": proof.no_reference,
         "layers": proof.layers,
         "confusion": {name: comparison.confusion(name).tolist() for name in ("float", reference)},
         "disagreements": [
