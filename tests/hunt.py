@@ -163,6 +163,10 @@ def windows(draw, spatial, pool=False):
     return {"padding": padding, "strides": strides}, window, left
 
 
+# Distributed arithmetic is rare: its solver takes 10 s for the smallest network, and minutes for others.
+STRATEGIES = ("latency",) * 30 + ("resource",) * 15 + ("resource_unrolled",) * 14 + ("distributed_arithmetic",)
+
+
 @st.composite
 def specs(draw):
     """A whole Spec."""
@@ -179,7 +183,7 @@ def specs(draw):
     signed = draw(st.booleans())
     width = draw(st.integers(1 + signed, 10))
     kind = FixedPoint(width, draw(st.integers(0, 3)) + signed, signed)
-    strategy = draw(st.sampled_from(("latency", "latency", *Strategy)))
+    strategy = draw(st.sampled_from(STRATEGIES))
     return Spec(
         first,
         tuple(layers),

@@ -53,6 +53,14 @@ def skip():
     return randomized(keras.Model(x, L.Activation("softmax", name="sm")(y)))
 
 
+def gate():
+    """A map times its own quantized copy."""
+    x = image = keras.Input((5, 3), name="image")
+    left = qkeras.QConv1D(4, 2, name="left", **WEIGHTS)(x)
+    right = qkeras.QActivation(bits(5, 2), name="right")(left)
+    return keras.Model(image, L.Multiply(name="gated")([right, left]))
+
+
 def three():
     x = keras.Input((6, 6, 2))
     a, b, c = (qkeras.QActivation(bits(5, n), name=f"a{n}")(x) for n in range(3))
@@ -112,6 +120,7 @@ MODELS = {
     ),
     "skip connections": skip(),
     "three branches": three(),
+    "gate": gate(),
     "depthwise 1d": sequential((9, 3), quantized_depthwise_1d()),
     "separable 1d": sequential((9, 3), qkeras.QSeparableConv1D(4, 3, padding="same", **SEPARABLE)),
     "separable 2d": sequential(
