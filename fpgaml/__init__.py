@@ -21,8 +21,10 @@ _HOMES = {
     "Design": "design",
     "FixedPoint": "fixed",
     "FpgamlError": "errors",
+    "Head": "head",
     "Network": "network",
     "RunCard": "runcard",
+    "as_built": "verbs",
     "classify": "comparison",
     "convert": "verbs",
     "first_difference": "comparison",
@@ -32,10 +34,12 @@ _HOMES = {
     "load_network": "network:load",
     "quantize": "verbs",
     "read_model": "verbs",
+    "reuse_factors": "design",
     "run": "pipeline",
     "save_network": "network:save",
     "simulate": "verbs",
     "train": "verbs",
+    "with_head": "head",
     "write_report": "report",
 }
 

@@ -39,6 +39,17 @@ FOUND = {
     "leaky ReLU of integers": Spec(
         (3,), (("QActivation", {"activation": "quantized_relu(2,0,negative_slope=0.5)"}),), "fixed<2,2>"
     ),
+    # the clip of a leaky ReLU was looked for on the grid of its input, which may be coarser than the bound itself
+    "leaky ReLU of even numbers": Spec(
+        (5, 1),
+        (
+            ("QDense", {"units": 4, "kernel_quantizer": "quantized_po2(2,1)", "use_bias": False}),
+            ("QActivation", {"activation": "quantized_bits(3,3,alpha=1)"}),
+            ("QActivation", {"activation": "quantized_relu(4,0,negative_slope=0.125)"}),
+        ),
+        "fixed<5,2>",
+        seed=244,
+    ),
     # hls4ml gives a padded map the type of its source, rounding mode and all
     "padding of a rounded map": Spec(
         (3, 3, 1),

@@ -523,9 +523,9 @@ def _quantized_activation(build: Builder, node: Node, source: str, quantizer: An
         return _tabulated(build, node, source, quantizer, name)
     x = build.ranges[source]
     if what.clip is not None:
-        low = -(1 << (what.clip - 1 + x.fraction))
-        if x.low < low:  # only then can the clip of the negative side change anything
-            fraction = max(x.fraction, what.type.fraction)  # so fine that the largest result stays within reach
+        # so fine that the largest result stays within reach, and the bound is on the grid
+        fraction = max(x.fraction, what.type.fraction, 1 - what.clip)
+        if x.at(fraction).low < -(1 << (what.clip - 1 + fraction)):  # only then can the clip change anything
             clip = FixedPoint(what.clip + fraction, what.clip, True, Rounding.TRN, Overflow.SAT)
             source = build.add(Activation(build.name(f"{name}_clip"), (source,), Function.LINEAR, clip))
     return build.add(Activation(name, (source,), what.function, what.type, what.slope))
