@@ -1,6 +1,6 @@
 """Images and labels as integer codes, so that training and hardware see the same numbers.
 
-    load("mnist")            the set in the package: x_train (60000, 28, 28, 1) uint8
+    load("mnist")            the set in the package: x_train (60000, 28, 28, 1) uint8; verbs.load_source also downloads
     load("my.npz")           keys x_train, y_train, x_test, y_test
     load("folder")           IDX files as MNIST and Fashion-MNIST come, plain or .gz
     load("my.csv", data=card.data)    a table: features and a column of labels
@@ -37,6 +37,9 @@ MAX_INPUT_BITS = 16  # of a feature that is not normalized
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 
+# Sets that have a name of their own and never change, with the shape of one image.
+NAMED: dict[str, tuple[int, ...]] = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1)}
+
 # As LeCun named them, and as some mirrors do.
 IDX_FILES = {
     "x_train": ("train-images-idx3-ubyte", "train-images.idx3-ubyte"),
@@ -50,7 +53,7 @@ IDX_FILES = {
 class Dataset:
     """Codes of images, shape (images, *shape), with labels 0 to classes - 1, shape (images,), for training and test.
 
-    `names` are the labels as the source had them: with classes 1 and 9 kept, label 0 stands for "1".
+    `names` are the labels as the source had them, or words: with classes 1 and 9 kept, label 0 stands for "1".
     """
 
     x_train: Array
@@ -110,8 +113,10 @@ def load(source: str, folder: Path = Path(), data: Data | None = None) -> Datase
 
     `data` says how a table is read; the defaults of a card if not given.
 
-    Raises: DataError if a file is missing or damaged, or images and labels do not fit.
+    Raises: DataError if a file is missing or damaged, images and labels do not fit, or it would have to be downloaded.
     """
+    if source == "fashion_mnist":
+        raise DataError("fashion_mnist is downloaded by Keras, which dataset.load does without; use verbs.load_source")
     if source == "mnist":
         path = Path(str(files("fpgaml").joinpath("data/mnist.npz")))
         return images(_read_npz(path), str(path))
@@ -122,14 +127,16 @@ def load(source: str, folder: Path = Path(), data: Data | None = None) -> Datase
         return images(_read_npz(path), str(path))
     if path.suffix == ".csv":
         return table(path, data or Data())
-    wanted = "data.source must be 'mnist', an .npz or .csv file or a folder of IDX files"
+    wanted = "data.source must be 'mnist', 'fashion_mnist', an .npz or .csv file or a folder of IDX files"
     raise DataError(f"{wanted}, not {path}" if path.exists() else f"{wanted}; {path} does not exist")
 
 
-def images(arrays: dict[str, Array], where: str) -> Dataset:
+def images(arrays: dict[str, Array], where: str, names: tuple[str, ...] = ()) -> Dataset:
     """Return a Dataset of uint8 images, shape (images, height, width) or (images, height, width, channels).
 
-    Raises: DataError naming `where` if types, shapes or labels do not fit.
+    `names` are words for the labels 0, 1, ...; the labels themselves if not given.
+
+    Raises: DataError naming `where` if types, shapes, labels or names do not fit.
     """
     checked: dict[str, Array] = {}
     for part in ("train", "test"):
@@ -147,7 +154,9 @@ def images(arrays: dict[str, Array], where: str) -> Dataset:
     if shapes[0] != shapes[1]:
         raise DataError(f"{where}: test images must have the shape {shapes[0]} of the training images, not {shapes[1]}")
     classes = _count_classes(checked["y_train"], checked["y_test"], where)
-    names = tuple(map(str, range(classes)))
+    if names and len(names) != classes:
+        raise DataError(f"{where}: labels must be of the {len(names)} classes {', '.join(names)}, not of {classes}")
+    names = names or tuple(map(str, range(classes)))
     x_train, y_train, x_test, y_test = (checked[key] for key in KEYS)
     return Dataset(x_train, y_train, x_test, y_test, input_type=PIXEL, names=names)
 

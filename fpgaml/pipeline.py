@@ -23,7 +23,7 @@ import numpy as np
 from fpgaml import bench, emulate, verbs
 from fpgaml.accumulate import tensor_types
 from fpgaml.comparison import Comparison, Difference, Execution, first_difference, float32_limit
-from fpgaml.dataset import Dataset
+from fpgaml.dataset import NAMED, Dataset
 from fpgaml.design import check_design
 from fpgaml.errors import BitMismatch, ConfigError, UnsupportedLayer, nearest
 from fpgaml.external import csim
@@ -168,11 +168,10 @@ def _own_digest() -> str:
 
 
 def _data_digest(card: RunCard) -> str:
-    """Return a digest of the data a card names; the set in the package never changes between versions."""
-    if card.data.source == "mnist":
-        return "mnist"
-    path = card.folder / card.data.source
-    return digest_of(path)
+    """Return a digest of the data a card names: a name for sets that never change."""
+    if card.data.source in NAMED:
+        return card.data.source
+    return digest_of(card.folder / card.data.source)
 
 
 # --- the steps ------------------------------------------------------------------------------------------------------

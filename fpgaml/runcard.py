@@ -99,7 +99,9 @@ class Data(Section):
     """Images or features and their labels."""
 
     source: str = Field(
-        default="mnist", min_length=1, description="'mnist', an .npz or .csv file, or a folder of IDX files"
+        default="mnist",
+        min_length=1,
+        description="'mnist', 'fashion_mnist' (downloaded), an .npz or .csv file, or a folder of IDX files",
     )
     classes: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         default=(), description="keep these labels only; empty: all"

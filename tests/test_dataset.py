@@ -104,7 +104,7 @@ def test_missing_sources(tmp_path):
     for source, message in (
         (
             "gone",
-            "data.source must be 'mnist', an .npz or .csv file or a folder of IDX files; "
+            "data.source must be 'mnist', 'fashion_mnist', an .npz or .csv file or a folder of IDX files; "
             f"{tmp_path / 'gone'} does not exist",
         ),
         ("gone.npz", f"data file {tmp_path / 'gone.npz'} does not exist"),

@@ -53,7 +53,7 @@ def per_class(scores: Mapping[str, Scores]) -> tuple[Figure, str]:
             low = min(low, *values)
             places = np.arange(len(values)) + (at - (len(scores) - 1) / 2) * width
             ax.bar(places, [100 * value for value in values], width, label=title, color=COLORS[at % len(COLORS)])
-            ax.set_xticks(range(len(values)), [one.name for one in own.classes])
+            class_ticks(ax, [one.name for one in own.classes])
         _label(ax, "class", f"{what if what != 'f1' else 'F1'} (%)")
         ax.set_ylim(max(0.0, 100 * low - 2), 100)
         ax.grid(visible=False, axis="x")
@@ -104,6 +104,19 @@ def trade_off(points: Sequence[Mapping[str, Any]]) -> tuple[Figure, str]:
         "Accuracy against cost. Upper left is better; no network shown is both cheaper and better than one on the line."
     )
     return figure, caption
+
+
+def class_ticks(ax: Axes, names: Sequence[str]) -> None:
+    """Put class names below an axis, aslant where they are words."""
+    if are_words(names):
+        ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    else:
+        ax.set_xticks(range(len(names)), names)
+
+
+def are_words(names: Sequence[str]) -> bool:
+    """Return whether class names are too long to stand side by side as digits do."""
+    return max(map(len, names)) > 3
 
 
 def _label(ax: Axes, x: str, y: str) -> None:

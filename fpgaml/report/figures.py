@@ -102,8 +102,8 @@ def confusion(facts: Facts) -> tuple[Figure, str]:
                 right = row == column
                 color = GREY if right else "black"
                 ax.text(column, row, str(count), ha="center", va="center", fontsize=7, color=color)
-        ax.set_xticks(range(len(labels)), labels)
-        ax.set_yticks(range(len(labels)), labels)
+        classification.class_ticks(ax, labels)
+        ax.set_yticks(range(len(labels)), labels, fontsize=8 if classification.are_words(labels) else None)
         accuracy = np.trace(matrix) / matrix.sum()
         ax.set_title(f"{name}: {accuracy:.2%} right", fontsize=10)
         _label(ax, "class found", "true class")
@@ -118,9 +118,10 @@ def disagreements(facts: Facts) -> tuple[Figure, str]:
     shown = found[:SHOWN]
     columns = 8
     rows = max(1, -(-len(shown) // columns))
-    figure = Figure(figsize=(9, 0.35 + 1.35 * rows), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     labels = facts.record["labels"]
+    words = classification.are_words(labels)
+    figure = Figure(figsize=(9, 0.35 + (1.65 if words else 1.35) * rows), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for ax in axes:
         ax.set_axis_off()
     for ax, entry in zip(axes, shown, strict=False):
@@ -128,7 +129,8 @@ def disagreements(facts: Facts) -> tuple[Figure, str]:
         if image.ndim >= 2:
             ax.imshow(image[..., 0] if image.ndim == 3 else image, cmap="gray_r")
         right = entry["hardware"] == entry["label"]
-        title = f"is {labels[entry['label']]}: {labels[entry['float']]} → {labels[entry['hardware']]}"
+        names = (labels[entry[key]] for key in ("label", "float", "hardware"))
+        title = ("is {}:\n{}\n→ {}" if words else "is {}: {} → {}").format(*names)
         ax.set_title(title, fontsize=8, color="#2b7a3d" if right else "black")
     if not shown:
         axes[0].text(0, 0.5, "float and hardware agree on every test image", fontsize=10)

@@ -29,6 +29,14 @@ def test_per_class():
     assert [bar.get_height() for bar in recall.patches[:3]] == [100 * one.recall for one in SCORES["float"].classes]
 
 
+def test_names_that_are_words_stand_aslant():
+    words = score(RNG.normal(size=(30, 3)) + 2 * np.eye(3)[LABELS], LABELS, ("T-shirt/top", "Ankle boot", "Bag"))
+    for scores, angle in ((SCORES, 0.0), ({"float": words}, 45.0)):
+        ticks = per_class(scores)[0].axes[0].get_xticklabels()
+        assert [tick.get_text() for tick in ticks] == [one.name for one in scores["float"].classes]
+        assert {tick.get_rotation() for tick in ticks} == {angle}
+
+
 def test_spread():
     figure, caption = spread({"float": [0.98, 0.97], "hardware": [0.96]}, "fold")
     assert [text.get_text() for text in figure.axes[0].texts] == [" 97.50", " 96.00"]
