@@ -500,6 +500,9 @@ class Output(Section):
 
 # --- the card -------------------------------------------------------------------------------------------------------
 
+# The sections that decide what a trained network is; the rest decides what is made of it, and where.
+TRAINED = ("data", "model", "training", "compress", "compression", "quantization")
+
 
 class RunCard(Section):
     """One run. `folder` is where the card lies; relative paths in it start there."""

@@ -1,4 +1,4 @@
-"""The commands `trials` and `search` on a tiny set: tables, kept results, figures."""
+"""The commands `trials`, `search` and `tradeoff` on a tiny set: tables, kept results, figures."""
 
 import json
 from pathlib import Path
@@ -62,6 +62,22 @@ def test_search(card, tmp_path):
     said = call("search", card, "--points", 1, "-o", tmp_path)
     assert "Pareto front" in said
     assert (tmp_path / "tiny/search/w8_s000.toml").is_file()
+
+
+def test_trade_off_of_all_that(card, tmp_path):
+    call("search", card, "--points", 1, "-o", tmp_path)
+    call("trials", card, "--seeds", 1, "-o", tmp_path)
+    said = call("tradeoff", tmp_path)
+    for word in ("QAT", "mean of 1 seed", "searched", "tiny/w8_s000", f"figure: {tmp_path / 'tradeoff.png'}"):
+        assert word in said
+    assert "left out: tiny: the size of its float network is unknown" in said
+    call("tradeoff", tmp_path, "-o", tmp_path / "new/all.svg")
+    for kind in ("png", "svg", "json"):
+        assert (tmp_path / f"tradeoff.{kind}").stat().st_size > 200
+        assert (tmp_path / f"new/all.{kind}").read_bytes() == (tmp_path / f"tradeoff.{kind}").read_bytes()
+    with pytest.raises(ConfigError) as caught:
+        call("tradeoff", tmp_path, "-o", card / "all.png")
+    assert str(caught.value) == f"figure {card / 'all.png'} cannot be written: File exists; name another file"
 
 
 def test_neither_folds_nor_seeds(card):

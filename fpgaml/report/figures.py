@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fpgaml.errors import ConfigError
 from fpgaml.history import History
 from fpgaml.profile import from_record, statistics_from
 from fpgaml.report import classification
@@ -50,8 +53,29 @@ def drawn_profile(record: Mapping[str, Any]) -> dict[str, tuple[Figure, str]]:
 def save(figure: Figure, workspace: Workspace, name: str) -> None:
     """Write a figure into figures/, without dates, so that the same run gives the same file."""
     kind = name.rpartition(".")[2]
+    workspace.write(f"figures/{name}", lambda path: _write(figure, path, kind))
+
+
+def save_beside(figure: Figure, path: Path, record: str) -> Path:
+    """Write a figure as .png and .svg and its `record` as .json, all named as `path`; return the .png.
+
+    Raises: ConfigError if they cannot be written.
+    """
+    stem = path.with_suffix("") if path.suffix in (".png", ".svg", ".json") else path
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        for kind in ("png", "svg"):
+            _write(figure, Path(f"{stem}.{kind}"), kind)
+        Path(f"{stem}.json").write_text(record, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"figure {stem}.png cannot be written: {error.strerror}; name another file") from error
+    return Path(f"{stem}.png")
+
+
+def _write(figure: Figure, path: Path, kind: str) -> None:
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
-    workspace.write(f"figures/{name}", lambda path: figure.savefig(path, format=kind, dpi=130, metadata=metadata))
+    with rc_context({"svg.hashsalt": "fpgaml"}):  # else the names inside an SVG are random
+        figure.savefig(path, format=kind, dpi=130, metadata=metadata)
 
 
 def learning_curves(histories: dict[str, History]) -> tuple[Figure, str]:
