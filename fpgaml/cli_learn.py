@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
-from fpgaml.errors import BitMismatch, ConfigError
+from fpgaml.errors import BitMismatch, ConfigError, FormatError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,13 +50,19 @@ def trials(
 ) -> None:
     """Train several times: mean and spread of the accuracy, in float and in hardware. What is done is kept."""
     from fpgaml import verbs
+    from fpgaml.pipeline import check_teacher
     from fpgaml.report import classification
     from fpgaml.runcard import load_card
     from fpgaml.workspace import Workspace
 
     if (folds is None) == (seeds is None):
         raise ConfigError("trials must have either --folds or --seeds")
+    if seeds is not None and seeds < 1:
+        raise ConfigError(f"--seeds must be at least 1, not {seeds}")
+    if folds is not None and not 2 <= folds <= 10:
+        raise ConfigError(f"--folds must be 2 to 10, not {folds}")
     read = load_card(card)
+    check_teacher(read)
     first = read.training.seed
     numbers = range(first, first + (seeds or 0))
     workspace = Workspace.open(read, output)
@@ -190,9 +196,14 @@ def _kept(workspace: Workspace, name: str, card: RunCard, folds: int) -> dict[st
     own: dict[str, Any] = {"card": card.model_dump(mode="json", include=set(TRAINED)), "folds": folds, "trials": []}
     path = workspace / name
     if path.is_file():
-        record = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            record = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise FormatError(
+                f"{path} must hold the trials of an earlier call: {error}; remove it to start anew"
+            ) from error
         if {**record, "trials": []} == own:
-            return dict(record)
+            return record
     return own
 
 

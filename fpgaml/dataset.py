@@ -90,7 +90,7 @@ class Dataset:
     def subset(self, classes: tuple[int, ...]) -> Dataset:
         """Return the images of some classes, relabelled 0, 1, ... in the order given.
 
-        Raises: ConfigError if a class does not exist.
+        Raises: ConfigError if a class does not exist; DataError if no test image is of any of them.
         """
         for label in classes:
             if not 0 <= label < self.classes:
@@ -98,12 +98,14 @@ class Dataset:
         new = np.full(self.classes, -1)
         new[list(classes)] = np.arange(len(classes))
         train, test = new[self.y_train] >= 0, new[self.y_test] >= 0
+        if not test.any():
+            raise DataError(f"data.classes must have test images; there is none of {', '.join(map(str, classes))}")
         return replace(
             self,
             x_train=self.x_train[train],
-            y_train=new[self.y_train][train].astype(np.uint8),
+            y_train=new[self.y_train][train].astype(self.y_train.dtype),
             x_test=self.x_test[test],
-            y_test=new[self.y_test][test].astype(np.uint8),
+            y_test=new[self.y_test][test].astype(self.y_test.dtype),
             names=tuple(self.names[label] for label in classes),
         )
 
@@ -173,11 +175,12 @@ def _count_classes(train: Array, test: Array, where: str) -> int:
     """Return how many classes there are. Raises: DataError unless the labels are 0, 1, ... without a gap."""
     present = np.unique(train)
     if present[0] != 0:
-        raise DataError(f"{where}: labels must start at 0, not {present[0]}")
-    gaps = np.setdiff1d(np.arange(present[-1] + 1), present) if present[-1] < 10_000 else present[-1:]
-    if gaps.size:
+        raise DataError(f"{where}: labels must start at 0, not {present[0]}; number the classes 0, 1, 2, ...")
+    beyond = np.flatnonzero(present != np.arange(len(present)))
+    if beyond.size:
         raise DataError(
-            f"{where}: labels must be 0 to {present[-1]} without gaps; no training image has label {gaps[0]}"
+            f"{where}: labels must be 0 to {present[-1]} without gaps, but no training image has label {beyond[0]}; "
+            "number the classes 0, 1, 2, ..."
         )
     if len(present) < 2:
         raise DataError(f"{where}: labels must be of two or more classes, not only {present[0]}")

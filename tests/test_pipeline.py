@@ -242,3 +242,17 @@ def test_steps_are_checked(tmp_path):
 def test_an_unknown_board_is_refused_with_the_nearest(folder):
     with pytest.raises(ConfigError, match=r"did you mean 'pynq-z"):
         fpgaml.runcard.changed(fpgaml.load_card(folder / "tiny.toml"), {"design": {"board": "pynq-z3"}})
+
+
+def test_what_a_diverged_training_had_reached_is_saved(folder, tmp_path, monkeypatch):
+    from fpgaml.learn import store, training
+
+    def diverge(model, *_, **__):
+        raise training.Diverged("training diverged", model, 2)
+
+    monkeypatch.setattr(training, "train", diverge)
+    with pytest.raises(ConfigError) as caught:
+        pipeline.run(fpgaml.load_card(folder / "tiny.toml"), base=tmp_path, last="train")
+    path = tmp_path / "tiny/float_diverged.keras"
+    assert str(caught.value) == f"training diverged; it is saved as {path}"
+    assert store.load(path).get_layer("logits").units == 10
