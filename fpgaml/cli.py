@@ -180,7 +180,8 @@ What = Annotated[
     Path, typer.Argument(help="Run card (.toml), saved network (.npz) or Keras model (.keras)", show_default=False)
 ]
 Source = Annotated[
-    str | None, typer.Option("--data", help="Images: mnist, an .npz or .csv file, or a folder.", metavar="DATA")
+    str | None,
+    typer.Option("--data", help="mnist, fashion_mnist, an .npz or .csv file, or a folder.", metavar="DATA"),
 ]
 TABLE_WIDTH = 108  # of a profile; a narrower terminal wraps its lines
 FiguresFolder = Annotated[Path | None, typer.Option("--figures", help="Write figures and captions here.")]

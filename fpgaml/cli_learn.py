@@ -1,4 +1,4 @@
-"""Commands about learning: `fpgaml trials` and `fpgaml search`. Parse, call one function, print."""
+"""Commands about learning: `fpgaml trials`, `search` and `tradeoff`. Parse, call one function, print."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
-from fpgaml.errors import BitMismatch, ConfigError
+from fpgaml.errors import BitMismatch, ConfigError, FormatError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,12 +29,14 @@ Card = Annotated[Path, typer.Argument(help="Run card, e.g. models/mnist_mlp.toml
 Base = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for runs, instead of the card's.")]
 
 out = Console(highlight=False)
+TABLE_WIDTH = 120  # of all runs; a narrower terminal wraps its lines
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this file to the command line."""
     app.command(rich_help_panel="Precision")(trials)
     app.command(rich_help_panel="Precision")(search)
+    app.command(rich_help_panel="Precision")(tradeoff)
 
 
 def trials(
@@ -48,13 +50,19 @@ def trials(
 ) -> None:
     """Train several times: mean and spread of the accuracy, in float and in hardware. What is done is kept."""
     from fpgaml import verbs
+    from fpgaml.pipeline import check_teacher
     from fpgaml.report import classification
     from fpgaml.runcard import load_card
     from fpgaml.workspace import Workspace
 
     if (folds is None) == (seeds is None):
         raise ConfigError("trials must have either --folds or --seeds")
+    if seeds is not None and seeds < 1:
+        raise ConfigError(f"--seeds must be at least 1, not {seeds}")
+    if folds is not None and not 2 <= folds <= 10:
+        raise ConfigError(f"--folds must be 2 to 10, not {folds}")
     read = load_card(card)
+    check_teacher(read)
     first = read.training.seed
     numbers = range(first, first + (seeds or 0))
     workspace = Workspace.open(read, output)
@@ -144,15 +152,58 @@ def search(
     out.print(f"cards: {workspace / 'search'}", soft_wrap=True)
 
 
+def tradeoff(
+    folder: Annotated[Path, typer.Argument(help="Folder of runs", metavar="RUNS_FOLDER")] = Path("hls_projects"),
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The figure: .png, with .svg and .json beside it.")
+    ] = None,
+) -> None:
+    """Show accuracy against bits of weights, over all runs, trials and searches: a table and one figure."""
+    from fpgaml.report import classification, figures
+    from fpgaml.report import tradeoff as gathering
+
+    found = gathering.gather(folder)
+    front = set(found.front)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    several = len({point.data for point in found.points}) > 1
+    for heading in ("group", "run", *(["data"] if several else []), "of"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("accuracy", "non-zero weights", "bits of weights", "front"):
+        table.add_column(heading, justify="right")
+    for point in found.points:
+        table.add_row(
+            point.group,
+            point.run,
+            *([point.data] if several else []),
+            point.of or "one training",
+            f"{point.accuracy:.2%}",
+            f"{point.nonzero:,}",
+            f"{point.weight_bits:,}",
+            "yes" if point in front else "",
+        )
+    Console(highlight=False, width=max(out.width, TABLE_WIDTH)).print(table)
+    for line in found.left_out:
+        out.print(f"left out: {line}", soft_wrap=True, markup=False)
+    figure, caption = classification.trade_off(gathering.marks(found.points))
+    path = figures.save_beside(figure, output or folder / "tradeoff.png", gathering.to_json(found))
+    out.print(f"\n{caption}\nfigure: {path}", soft_wrap=True, markup=False)
+
+
 def _kept(workspace: Workspace, name: str, card: RunCard, folds: int) -> dict[str, Any]:
     """Return the trials of an earlier call, if they were of the same card and folds."""
-    sections = ("data", "model", "training", "compress", "compression", "quantization")
-    own: dict[str, Any] = {"card": card.model_dump(mode="json", include=set(sections)), "folds": folds, "trials": []}
+    from fpgaml.runcard import TRAINED
+
+    own: dict[str, Any] = {"card": card.model_dump(mode="json", include=set(TRAINED)), "folds": folds, "trials": []}
     path = workspace / name
     if path.is_file():
-        record = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            record = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
+            raise FormatError(
+                f"{path} must hold the trials of an earlier call: {error}; remove it to start anew"
+            ) from error
         if {**record, "trials": []} == own:
-            return dict(record)
+            return record
     return own
 
 

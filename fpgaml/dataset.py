@@ -1,6 +1,6 @@
 """Images and labels as integer codes, so that training and hardware see the same numbers.
 
-    load("mnist")            the set in the package: x_train (60000, 28, 28, 1) uint8
+    load("mnist")            the set in the package: x_train (60000, 28, 28, 1) uint8; verbs.load_source also downloads
     load("my.npz")           keys x_train, y_train, x_test, y_test
     load("folder")           IDX files as MNIST and Fashion-MNIST come, plain or .gz
     load("my.csv", data=card.data)    a table: features and a column of labels
@@ -37,6 +37,9 @@ MAX_INPUT_BITS = 16  # of a feature that is not normalized
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 
+# Sets that have a name of their own and never change, with the shape of one image.
+NAMED: dict[str, tuple[int, ...]] = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1)}
+
 # As LeCun named them, and as some mirrors do.
 IDX_FILES = {
     "x_train": ("train-images-idx3-ubyte", "train-images.idx3-ubyte"),
@@ -50,7 +53,7 @@ IDX_FILES = {
 class Dataset:
     """Codes of images, shape (images, *shape), with labels 0 to classes - 1, shape (images,), for training and test.
 
-    `names` are the labels as the source had them: with classes 1 and 9 kept, label 0 stands for "1".
+    `names` are the labels as the source had them, or words: with classes 1 and 9 kept, label 0 stands for "1".
     """
 
     x_train: Array
@@ -87,7 +90,7 @@ class Dataset:
     def subset(self, classes: tuple[int, ...]) -> Dataset:
         """Return the images of some classes, relabelled 0, 1, ... in the order given.
 
-        Raises: ConfigError if a class does not exist.
+        Raises: ConfigError if a class does not exist; DataError if no test image is of any of them.
         """
         for label in classes:
             if not 0 <= label < self.classes:
@@ -95,12 +98,14 @@ class Dataset:
         new = np.full(self.classes, -1)
         new[list(classes)] = np.arange(len(classes))
         train, test = new[self.y_train] >= 0, new[self.y_test] >= 0
+        if not test.any():
+            raise DataError(f"data.classes must have test images; there is none of {', '.join(map(str, classes))}")
         return replace(
             self,
             x_train=self.x_train[train],
-            y_train=new[self.y_train][train].astype(np.uint8),
+            y_train=new[self.y_train][train].astype(self.y_train.dtype),
             x_test=self.x_test[test],
-            y_test=new[self.y_test][test].astype(np.uint8),
+            y_test=new[self.y_test][test].astype(self.y_test.dtype),
             names=tuple(self.names[label] for label in classes),
         )
 
@@ -110,8 +115,10 @@ def load(source: str, folder: Path = Path(), data: Data | None = None) -> Datase
 
     `data` says how a table is read; the defaults of a card if not given.
 
-    Raises: DataError if a file is missing or damaged, or images and labels do not fit.
+    Raises: DataError if a file is missing or damaged, images and labels do not fit, or it would have to be downloaded.
     """
+    if source == "fashion_mnist":
+        raise DataError("fashion_mnist is downloaded by Keras, which dataset.load does without; use verbs.load_source")
     if source == "mnist":
         path = Path(str(files("fpgaml").joinpath("data/mnist.npz")))
         return images(_read_npz(path), str(path))
@@ -122,14 +129,16 @@ def load(source: str, folder: Path = Path(), data: Data | None = None) -> Datase
         return images(_read_npz(path), str(path))
     if path.suffix == ".csv":
         return table(path, data or Data())
-    wanted = "data.source must be 'mnist', an .npz or .csv file or a folder of IDX files"
+    wanted = "data.source must be 'mnist', 'fashion_mnist', an .npz or .csv file or a folder of IDX files"
     raise DataError(f"{wanted}, not {path}" if path.exists() else f"{wanted}; {path} does not exist")
 
 
-def images(arrays: dict[str, Array], where: str) -> Dataset:
+def images(arrays: dict[str, Array], where: str, names: tuple[str, ...] = ()) -> Dataset:
     """Return a Dataset of uint8 images, shape (images, height, width) or (images, height, width, channels).
 
-    Raises: DataError naming `where` if types, shapes or labels do not fit.
+    `names` are words for the labels 0, 1, ...; the labels themselves if not given.
+
+    Raises: DataError naming `where` if types, shapes, labels or names do not fit.
     """
     checked: dict[str, Array] = {}
     for part in ("train", "test"):
@@ -147,7 +156,9 @@ def images(arrays: dict[str, Array], where: str) -> Dataset:
     if shapes[0] != shapes[1]:
         raise DataError(f"{where}: test images must have the shape {shapes[0]} of the training images, not {shapes[1]}")
     classes = _count_classes(checked["y_train"], checked["y_test"], where)
-    names = tuple(map(str, range(classes)))
+    if names and len(names) != classes:
+        raise DataError(f"{where}: labels must be of the {len(names)} classes {', '.join(names)}, not of {classes}")
+    names = names or tuple(map(str, range(classes)))
     x_train, y_train, x_test, y_test = (checked[key] for key in KEYS)
     return Dataset(x_train, y_train, x_test, y_test, input_type=PIXEL, names=names)
 
@@ -164,11 +175,12 @@ def _count_classes(train: Array, test: Array, where: str) -> int:
     """Return how many classes there are. Raises: DataError unless the labels are 0, 1, ... without a gap."""
     present = np.unique(train)
     if present[0] != 0:
-        raise DataError(f"{where}: labels must start at 0, not {present[0]}")
-    gaps = np.setdiff1d(np.arange(present[-1] + 1), present) if present[-1] < 10_000 else present[-1:]
-    if gaps.size:
+        raise DataError(f"{where}: labels must start at 0, not {present[0]}; number the classes 0, 1, 2, ...")
+    beyond = np.flatnonzero(present != np.arange(len(present)))
+    if beyond.size:
         raise DataError(
-            f"{where}: labels must be 0 to {present[-1]} without gaps; no training image has label {gaps[0]}"
+            f"{where}: labels must be 0 to {present[-1]} without gaps, but no training image has label {beyond[0]}; "
+            "number the classes 0, 1, 2, ..."
         )
     if len(present) < 2:
         raise DataError(f"{where}: labels must be of two or more classes, not only {present[0]}")

@@ -23,7 +23,7 @@ import numpy as np
 from fpgaml import bench, emulate, verbs
 from fpgaml.accumulate import tensor_types
 from fpgaml.comparison import Comparison, Difference, Execution, first_difference, float32_limit
-from fpgaml.dataset import Dataset
+from fpgaml.dataset import NAMED, Dataset
 from fpgaml.design import Design, check_design
 from fpgaml.errors import BitMismatch, ConfigError, UnsupportedLayer, nearest
 from fpgaml.external import csim
@@ -36,7 +36,7 @@ from fpgaml.precision import at_equal_bits, open_float
 from fpgaml.profile import plain, profile
 from fpgaml.recommend import Criterion, recommend
 from fpgaml.report import results
-from fpgaml.runcard import RunCard
+from fpgaml.runcard import RunCard, Stage, load_card
 from fpgaml.skeleton import skeleton
 from fpgaml.workspace import Workspace, digest_of
 
@@ -99,10 +99,24 @@ def run(
 
 
 def check_card(card: RunCard) -> None:
-    """Refuse before any work what would else fail after it: data, layers or a design that cannot be."""
+    """Refuse before any work what would else fail after it: a teacher, data, layers or a design that cannot be."""
+    check_teacher(card)
     network = skeleton(card, verbs.load_data(card).shape)
     if network:
         check_design(*verbs.as_built(card, network))
+
+
+def check_teacher(card: RunCard) -> None:
+    """Raise ConfigError if the card learns from a model or card that is not there."""
+    path = card.folder / card.compression.teacher
+    if Stage.DISTILL not in card.compress or not card.compression.teacher:
+        return
+    if not path.is_file():
+        raise ConfigError(
+            f"compression.teacher {path} does not exist; name a .keras model or a card, from the card's folder"
+        )
+    if path.suffix == ".toml":
+        load_card(path)
 
 
 def _place(name: str | None, default: int) -> int:
@@ -168,11 +182,10 @@ def _own_digest() -> str:
 
 
 def _data_digest(card: RunCard) -> str:
-    """Return a digest of the data a card names; the set in the package never changes between versions."""
-    if card.data.source == "mnist":
-        return "mnist"
-    path = card.folder / card.data.source
-    return digest_of(path)
+    """Return a digest of the data a card names: a name for sets that never change."""
+    if card.data.source in NAMED:
+        return card.data.source
+    return digest_of(card.folder / card.data.source)
 
 
 # --- the steps ------------------------------------------------------------------------------------------------------
@@ -183,7 +196,8 @@ def _train(workspace: Workspace, listener: Listener) -> str:
     with keras_noise(workspace.log("train")):
         from fpgaml.learn import store
 
-        model, history = verbs.train(card, data, progress=_epochs(listener))
+        with _diverged_saved(workspace / "float_diverged.keras"):
+            model, history = verbs.train(card, data, progress=_epochs(listener))
         logits = verbs.keras_logits(model, data, data.x_test)
         _save(workspace, "float", model, history, logits, store)
     return f"float accuracy {_accuracy(logits, data):.2%}, {_epoch_summary(history)}"
@@ -195,7 +209,8 @@ def _quantize(workspace: Workspace, listener: Listener) -> str:
         from fpgaml.learn import store
 
         float_model = store.load(workspace / "float.keras")
-        found = verbs.compress(card, float_model, data, progress=lambda stage, epoch: _epochs(listener, stage)(epoch))
+        with _diverged_saved(workspace / "quantized_diverged.keras"):
+            found = verbs.compress(card, float_model, data, progress=lambda name, epoch: _epochs(listener, name)(epoch))
         model, history = found.model, found.stages[-1].history
         stages = [{key: value for key, value in vars(stage).items() if key != "history"} for stage in found.stages]
         reading = verbs.read_model(model, card.name, data.input_type, card.quantization.scale_bits)
@@ -498,6 +513,21 @@ def _save(workspace: Workspace, name: str, model: Any, history: History, logits:
     store.save(model, workspace / f"{name}.keras")
     workspace.write(f"{name}_history.json", lambda path: path.write_text(history.to_json(), encoding="utf-8"))
     workspace.write(f"{name}_logits.npy", lambda path: _write_npy(path, logits))
+
+
+@contextlib.contextmanager
+def _diverged_saved(path: Path) -> Iterator[None]:
+    """Save what a training that diverged had reached before, and say where it is."""
+    from fpgaml.learn import store
+    from fpgaml.learn.training import Diverged
+
+    try:
+        yield
+    except Diverged as error:
+        if not error.kept:
+            raise
+        store.save(error.model, path)
+        raise ConfigError(f"{error}; it is saved as {path}") from error
 
 
 def _write_npy(path: Path, array: Any) -> None:

@@ -23,7 +23,7 @@ from fpgaml import emulate, verbs
 from fpgaml.accumulate import tensor_types
 from fpgaml.accuracy import right_answers
 from fpgaml.comparison import first_difference
-from fpgaml.dataset import Dataset, load
+from fpgaml.dataset import Dataset
 from fpgaml.design import Design, IoType
 from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError
 from fpgaml.fixed import Codes, FixedPoint
@@ -121,14 +121,14 @@ def open_subject(path: Path, data: str | None = None) -> Subject:
         run = path if path.is_dir() else Path(card.output.folder) / card.name
         if not (run / "network.npz").is_file():
             raise ConfigError(f"{path} has no network yet; do its first steps: fpgaml run CARD --to quantize")
-        images = verbs.load_data(card) if data is None else load(data)
+        images = verbs.load_data(card) if data is None else verbs.load_source(data)
         return _checked(Subject(card.name, images, load_network(run / "network.npz")))
     match path.suffix:
         case ".npz":
             network = load_network(path)
-            return _checked(Subject(network.name, load(data or "mnist"), network))
+            return _checked(Subject(network.name, verbs.load_source(data or "mnist"), network))
         case ".keras" | ".h5":
-            return _checked(_open_keras(path, load(data or "mnist")))
+            return _checked(_open_keras(path, verbs.load_source(data or "mnist")))
     raise FormatError(f"{path} must be a run card (.toml), a saved network (.npz) or a Keras model (.keras, .h5)")
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
@@ -100,7 +100,9 @@ class Data(Section):
     """Images or features and their labels."""
 
     source: str = Field(
-        default="mnist", min_length=1, description="'mnist', an .npz or .csv file, or a folder of IDX files"
+        default="mnist",
+        min_length=1,
+        description="'mnist', 'fashion_mnist' (downloaded), an .npz or .csv file, or a folder of IDX files",
     )
     classes: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         default=(), description="keep these labels only; empty: all"
@@ -308,13 +310,22 @@ class Model(Section):
 
 
 def _check_outputs(layers: list[AnyLayer]) -> None:
-    """Refuse a softmax or sigmoid that could not work."""
+    """Refuse a softmax or sigmoid that could not work: they judge many classes, and one output, in this order."""
     for layer in layers[:-1]:
         if isinstance(layer, Active) and layer.activation is ActivationKind.SOFTMAX:
             raise ValueError(f"must have softmax on the last layer only, not on {layer.name!r}")
-    last = layers[-1]
-    if isinstance(last, DenseLayer) and last.activation is ActivationKind.SOFTMAX and last.units == 1:
+    last, units = layers[-1], _outputs(layers)
+    activation = last.activation if isinstance(last, Active) else None
+    if activation is ActivationKind.SOFTMAX and units == 1:
         raise ValueError("must have two or more units under softmax; use sigmoid for one output")
+    if activation is ActivationKind.SIGMOID and units is not None and units > 1:
+        raise ValueError(f"must have one unit under the last sigmoid, not {units}; use softmax for several classes")
+
+
+def _outputs(layers: Sequence[AnyLayer]) -> int | None:
+    """Return how many outputs a stack of layers has; None if that depends on the images."""
+    wide = [layer for layer in layers if not isinstance(layer, ActivationLayer | DropoutLayer | BatchNormLayer)]
+    return wide[-1].units if wide and isinstance(wide[-1], DenseLayer) else None
 
 
 # --- [training] and [quantization] ----------------------------------------------------------------------------------
@@ -503,6 +514,9 @@ class Output(Section):
 
 # --- the card -------------------------------------------------------------------------------------------------------
 
+# The sections that decide what a trained network is; the rest decides what is made of it, and where.
+TRAINED = ("data", "model", "training", "compress", "compression", "quantization")
+
 
 class RunCard(Section):
     """One run. `folder` is where the card lies; relative paths in it start there."""
@@ -544,17 +558,19 @@ class RunCard(Section):
         if self.model.function:
             return self
         names = [layer.name for layer in self.model.layers]
+        weighted = [la.name for la in self.model.layers if isinstance(la, DenseLayer | Conv1DLayer | Conv2DLayer)]
         if Stage.SVD in self.compress:
             names += [f"{name}_low" for name in names]  # the first of two factors
-        sections: tuple[tuple[str, Mapping[str, Any]], ...] = (
-            ("quantization", self.quantization.layers),
-            ("compression", self.compression.layers),
-            ("design", self.design.layers),
+            weighted += [f"{name}_low" for name in weighted]
+        sections: tuple[tuple[str, Mapping[str, Any], str, list[str]], ...] = (
+            ("quantization", self.quantization.layers, "layer", names),
+            ("compression", self.compression.layers, "layer with weights", weighted),
+            ("design", self.design.layers, "layer", names),
         )
-        for section, given in sections:
+        for section, given, what, known in sections:
             for name in given:
-                if name not in names:
-                    raise ValueError(f"{section}.layers.{name}: the model has no layer {name!r}{nearest(name, names)}")
+                if name not in known:
+                    raise ValueError(f"{section}.layers.{name}: the model has no {what} {name!r}{nearest(name, known)}")
         return self
 
     def __eq__(self, other: object) -> bool:
@@ -566,7 +582,7 @@ class RunCard(Section):
         """Return what is learned. Raises: ConfigError if the loss does not fit the last layer."""
         last = self.model.layers[-1]
         sigmoid = isinstance(last, Active) and last.activation is ActivationKind.SIGMOID
-        one = isinstance(last, DenseLayer) and last.units == 1
+        one = _outputs(self.model.layers) == 1
         found = Task.BINARY if sigmoid or one else Task.CATEGORICAL
         if self.training.loss != "auto" and Task(self.training.loss) is not found and not self.model.function:
             raise ConfigError(

@@ -22,6 +22,8 @@ from fpgaml.runcard import Normalize
 
 Array = NDArray[Any]
 
+LARGEST = 1e100  # number of a table: far from where differences and products overflow
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -92,6 +94,11 @@ def read_csv(path: Path, label: str) -> tuple[tuple[str, ...], Floats, NDArray[n
     if label not in names:
         raise ConfigError(f"data.label: {path} has no column {label!r}{nearest(label, names)}")
     at = names.index(label)
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise DataError(
+            f"{path} must have columns of different names; {twice[0]!r} is there {names.count(twice[0])} times"
+        )
     if len(names) < 2:
         raise DataError(f"{path} must have at least one column beside {label!r}")
     values = np.empty((len(rows) - 1, len(names) - 1))
@@ -101,8 +108,8 @@ def read_csv(path: Path, label: str) -> tuple[tuple[str, ...], Floats, NDArray[n
         if len(row) != len(names):
             raise DataError(f"{where} must have {len(names)} columns, not {len(row)}")
         numbers = [_number(text, f"{where}, column {name!r}") for name, text in zip(names, row, strict=True)]
-        if numbers[at] != int(numbers[at]):
-            raise DataError(f"{where}, column {label!r} must be a whole number, not {row[at]!r}")
+        if numbers[at] != int(numbers[at]) or abs(numbers[at]) >= 2**31:
+            raise DataError(f"{where}, column {label!r} must be a whole number, the class, not {row[at]!r}")
         labels[number] = int(numbers.pop(at))
         values[number] = numbers
     return tuple(name for name in names if name != label), values, labels
@@ -115,4 +122,6 @@ def _number(text: str, where: str) -> float:
         raise DataError(f"{where} must be a number, not {text!r}") from None
     if not math.isfinite(number):
         raise DataError(f"{where} must be a finite number, not {text!r}")
+    if abs(number) > LARGEST:
+        raise DataError(f"{where} must be a number of at most {LARGEST:g} in size, not {text!r}")
     return number

@@ -30,7 +30,7 @@ from fpgaml.fixed import FixedPoint, Floats
 from fpgaml.head import head_design, with_head
 from fpgaml.history import History, Progress
 from fpgaml.network import Network
-from fpgaml.runcard import RunCard
+from fpgaml.runcard import Data, RunCard
 
 if TYPE_CHECKING:
     from fpgaml.learn.compression import Compressed, StageProgress
@@ -50,8 +50,20 @@ class Project:
 
 def load_data(card: RunCard) -> Dataset:
     """Return the images and labels that a card names. Raises: DataError."""
-    data = load(card.data.source, card.folder, card.data)
+    data = load_source(card.data.source, card.folder, card.data)
     return data.subset(card.data.classes) if card.data.classes else data
+
+
+def load_source(source: str, folder: Path = Path(), data: Data | None = None) -> Dataset:
+    """Return the images of `source`: "fashion_mnist", which Keras downloads once, or whatever `dataset.load` takes.
+
+    Raises: DataError if it cannot be had, or does not fit.
+    """
+    if source == "fashion_mnist":
+        from fpgaml.learn.download import fashion_mnist
+
+        return fashion_mnist()
+    return load(source, folder, data)
 
 
 def train(card: RunCard, data: Dataset, *, progress: Progress | None = None) -> tuple[KerasModel, History]:

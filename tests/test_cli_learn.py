@@ -1,4 +1,4 @@
-"""The commands `trials` and `search` on a tiny set: tables, kept results, figures."""
+"""The commands `trials`, `search` and `tradeoff` on a tiny set: tables, kept results, figures."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import fpgaml
 from fpgaml.cli import app
-from fpgaml.errors import ConfigError
+from fpgaml.errors import ConfigError, FormatError
 
 CARD = """
 name = "tiny"
@@ -64,7 +64,63 @@ def test_search(card, tmp_path):
     assert (tmp_path / "tiny/search/w8_s000.toml").is_file()
 
 
-def test_neither_folds_nor_seeds(card):
+def test_trade_off_of_all_that(card, tmp_path):
+    call("search", card, "--points", 1, "-o", tmp_path)
+    call("trials", card, "--seeds", 1, "-o", tmp_path)
+    said = call("tradeoff", tmp_path)
+    for word in ("QAT", "mean of 1 seed", "searched", "tiny/w8_s000", f"figure: {tmp_path / 'tradeoff.png'}"):
+        assert word in said
+    assert "left out: tiny: the size of its float network is unknown" in said
+    call("tradeoff", tmp_path, "-o", tmp_path / "new/all.svg")
+    for kind in ("png", "svg", "json"):
+        assert (tmp_path / f"tradeoff.{kind}").stat().st_size > 200
+        assert (tmp_path / f"new/all.{kind}").read_bytes() == (tmp_path / f"tradeoff.{kind}").read_bytes()
     with pytest.raises(ConfigError) as caught:
-        call("trials", card)
-    assert str(caught.value) == "trials must have either --folds or --seeds"
+        call("tradeoff", tmp_path, "-o", card / "all.png")
+    assert str(caught.value) == f"figure {card / 'all.png'} cannot be written: File exists; name another file"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "trials must have either --folds or --seeds"),
+        (("--folds", 2, "--seeds", 2), "trials must have either --folds or --seeds"),
+        (("--folds", 0), "--folds must be 2 to 10, not 0"),
+        (("--folds", 1), "--folds must be 2 to 10, not 1"),
+        (("--folds", 11), "--folds must be 2 to 10, not 11"),
+        (("--seeds", 0), "--seeds must be at least 1, not 0"),
+    ],
+)
+def test_wrong_numbers_of_trials(card, tmp_path, words, message):
+    with pytest.raises(ConfigError) as caught:
+        call("trials", card, *words, "-o", tmp_path)
+    assert str(caught.value) == message
+    assert not list(tmp_path.iterdir())
+
+
+def test_damaged_trials_are_not_overwritten(card, tmp_path):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny/run.json").write_text('{"fpgaml": 1, "name": "tiny"}')
+    path = tmp_path / "tiny/seeds.json"
+    path.write_text('{"trials": [')
+    with pytest.raises(FormatError) as caught:
+        call("trials", card, "--seeds", 1, "-o", tmp_path)
+    assert str(caught.value) == (
+        f"{path} must hold the trials of an earlier call: Expecting value: line 1 column 13 (char 12); remove it to "
+        "start anew"
+    )
+    assert path.read_text() == '{"trials": ['
+
+
+@pytest.mark.parametrize("words", [("trials", "--seeds", 1), ("search",), ("run",)])
+def test_a_teacher_that_is_not_there_is_said_before_any_training(card, tmp_path, words):
+    other = card.with_name("student.toml")
+    student = 'compress = ["distill", "qat"]\n[compression]\nteacher = "gone.keras"\n[data]'
+    other.write_text(CARD.replace("[data]", student))
+    with pytest.raises(ConfigError) as caught:
+        call(words[0], other, *words[1:], "-o", tmp_path)
+    assert str(caught.value) == (
+        f"compression.teacher {card.parent / 'gone.keras'} does not exist; name a .keras model or a card, from the "
+        "card's folder"
+    )
+    assert not list(tmp_path.iterdir())

@@ -68,6 +68,15 @@ def test_a_subset_is_relabelled(mnist):
     assert str(caught.value) == "data.classes must name labels 0 to 9, not 10"
 
 
+def test_a_subset_needs_test_images_and_keeps_many_classes():
+    with pytest.raises(DataError) as caught:
+        images(tiny(classes=3, test=1), "here").subset((1, 2))
+    assert str(caught.value) == "data.classes must have test images; there is none of 1, 2"
+    many = tiny(train=600)
+    many["y_train"] = np.arange(600) % 300
+    assert images(many, "here").subset(tuple(range(300))).y_train.max() == 299
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_idx_folders(tmp_path, packed):
     arrays = tiny()
@@ -104,7 +113,7 @@ def test_missing_sources(tmp_path):
     for source, message in (
         (
             "gone",
-            "data.source must be 'mnist', an .npz or .csv file or a folder of IDX files; "
+            "data.source must be 'mnist', 'fashion_mnist', an .npz or .csv file or a folder of IDX files; "
             f"{tmp_path / 'gone'} does not exist",
         ),
         ("gone.npz", f"data file {tmp_path / 'gone.npz'} does not exist"),
@@ -149,8 +158,13 @@ STRANGE = [
     ({"x_train": np.zeros((0, 4, 5), np.uint8)}, "x_train must have at least one image, not shape (0, 4, 5)"),
     ({"y_train": np.zeros(5, np.uint8)}, "y_train must have one label for each of the 6 images, not shape (5,)"),
     ({"y_train": np.zeros(6)}, "y_train must be whole numbers, not float64"),
-    ({"y_train": np.ones(6, int)}, "labels must start at 0, not 1"),
-    ({"y_train": np.array([0, 0, 2, 2, 0, 0])}, "labels must be 0 to 2 without gaps; no training image has label 1"),
+    ({"y_train": np.ones(6, int)}, "labels must start at 0, not 1; number the classes 0, 1, 2, ..."),
+    ({"y_train": np.array([-1, 0, 1, 0, 1, 0])}, "labels must start at 0, not -1; number the classes 0, 1, 2, ..."),
+    ({"y_train": np.array([0, 0, 2, 2, 0, 0])}, "labels must be 0 to 2 without gaps, but no training image has label "
+     "1; number the classes 0, 1, 2, ..."),
+    ({"y_train": np.array([0, 1, 50_000, 0, 1, 0])}, "labels must be 0 to 50000 without gaps, but no training image "
+     "has label 2; number the classes 0, 1, 2, ..."),
+    ({"y_train": np.eye(6, dtype=int)}, "y_train must have one label for each of the 6 images, not shape (6, 6)"),
     ({"y_train": np.zeros(6, int)}, "labels must be of two or more classes, not only 0"),
     ({"y_test": np.array([0, 1, 2, 0])}, "test labels must be among the training labels; 2 is not"),
 ]  # fmt: skip
@@ -208,10 +222,18 @@ BAD_TABLES = [
     ([], " must have a row of column names and rows of numbers; it has 0 row(s)"),
     ([("x", "label"), (1, 0), ("two", 1)], ", row 3, column 'x' must be a number, not 'two'"),
     ([("x", "label"), ("nan", 0), (2, 1)], ", row 2, column 'x' must be a finite number, not 'nan'"),
-    ([("x", "label"), (1, 0.5), (2, 1)], ", row 2, column 'label' must be a whole number, not '0.5'"),
+    ([("x", "label"), (1, 0), ("", 1)], ", row 3, column 'x' must be a number, not ''"),
+    (
+        [("x", "label"), ("1e308", 0), (2, 1)],
+        ", row 2, column 'x' must be a number of at most 1e+100 in size, not '1e308'",
+    ),
+    ([("x", "label"), (1, 0.5), (2, 1)], ", row 2, column 'label' must be a whole number, the class, not '0.5'"),
+    ([("x", "label"), (1, 0), (2, "1e99")], ", row 3, column 'label' must be a whole number, the class, not '1e99'"),
+    ([("x", "label"), (1, "nan"), (2, 1)], ", row 2, column 'label' must be a finite number, not 'nan'"),
+    ([("x", "label", "label"), (1, 0, 0)], " must have columns of different names; 'label' is there 2 times"),
     ([("x", "label"), (1, 0, 3), (2, 1)], ", row 2 must have 2 columns, not 3"),
     ([("label",), (1,), (0,)], " must have at least one column beside 'label'"),
-    ([("x", "label"), (1, 1), (2, 2)], ": labels must start at 0, not 1"),
+    ([("x", "label"), (1, 1), (2, 2)], ": labels must start at 0, not 1; number the classes 0, 1, 2, ..."),
     ([("x", "label"), (1, 0), (2, 0), (3, 1)], ": class 1 must have samples to train and to test, but has 1"),
 ]
 

@@ -291,3 +291,17 @@ def test_float_scales_are_refused_or_rounded_as_the_card_says(copy):
     assert unlike["emulator"] == 0
     assert unlike["QKeras"] > 0
     assert f"no reference here: {record['no_reference']}" in (run / "report.md").read_text()
+
+
+def test_what_a_diverged_training_had_reached_is_saved(folder, tmp_path, monkeypatch):
+    from fpgaml.learn import store, training
+
+    def diverge(model, *_, **__):
+        raise training.Diverged("training diverged", model, 2)
+
+    monkeypatch.setattr(training, "train", diverge)
+    with pytest.raises(ConfigError) as caught:
+        pipeline.run(fpgaml.load_card(folder / "tiny.toml"), base=tmp_path, last="train")
+    path = tmp_path / "tiny/float_diverged.keras"
+    assert str(caught.value) == f"training diverged; it is saved as {path}"
+    assert store.load(path).get_layer("logits").units == 10

@@ -148,6 +148,24 @@ REFUSED = [
         "model.layers must have two or more units under softmax; use sigmoid for one output",
     ),
     (
+        {"model": {"layers": [{"kind": "dense", "units": 1}, {"kind": "activation", "activation": "softmax"}]}},
+        "model.layers must have two or more units under softmax; use sigmoid for one output",
+    ),
+    (
+        {"training": {"loss": "binary"}, **dense(units=10, activation="sigmoid")},
+        "model.layers must have one unit under the last sigmoid, not 10; use softmax for several classes",
+    ),
+    (
+        {"training": {"loss": "categorical"}, **dense(units=1, activation="sigmoid")},
+        "training.loss must be 'binary' for the last layer 'fc1', not 'categorical'",
+    ),
+    ({"compression": {"sparsity": 1}}, "compression.sparsity must be below 1, not 1"),
+    ({"compression": {"layers": {"fc1": {"sparsity": 1}}}}, "compression.layers.fc1.sparsity must be below 1, not 1"),
+    (
+        {"compression": {"layers": {"flatten1": {"sparsity": 0.5}}}},
+        "compression.layers.flatten1: the model has no layer with weights 'flatten1'",
+    ),
+    (
         {"model": {"layers": [{"kind": "dense", "units": 3, "activation": "softmax"}, {"kind": "dense", "units": 3}]}},
         "model.layers must have softmax on the last layer only, not on 'fc1'",
     ),

@@ -54,11 +54,26 @@ def build(model: rc.Model, shape: tuple[int, ...], *, seed: int = 0, folder: Pat
 
 
 def check_outputs(model: keras.Model, classes: int) -> None:
-    """Raise ConfigError unless `model` has one output a class, or one output for two classes."""
-    outputs = int(model.output_shape[-1])
+    """Raise ConfigError unless `model` has one output a class, or one output, not under softmax, for two classes."""
+    outputs, last = int(model.output_shape[-1]), model.layers[-1]
+    softmax = isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
+    if outputs == 1 and softmax:
+        raise ConfigError(f"layer {last.name!r}: softmax of one output is always 1; use sigmoid, or two outputs")
     if outputs != classes and not (outputs == 1 and classes == 2):
         wanted = f"{classes} outputs" + (" or 1" if classes == 2 else "")
         raise ConfigError(f"the model must have {wanted} for the {classes} classes of the data, not {outputs}")
+
+
+def functional(model: keras.Model) -> keras.Model:
+    """Return a Sequential as a functional model of like layers and weights; any other model as it is."""
+    if not isinstance(model, keras.Sequential):
+        return model
+    image = tensor = keras.Input(model.input_shape[1:], name="image")
+    for layer in model.layers:
+        tensor = type(layer).from_config(layer.get_config())(tensor)
+    made = keras.Model(image, tensor, name=model.name)
+    made.set_weights(model.get_weights())
+    return made
 
 
 def _model(image: Tensor, tensor: Tensor) -> keras.Model:
@@ -127,7 +142,7 @@ def _from_function(function: str, shape: tuple[int, ...], folder: Path) -> keras
         raise ConfigError(f"model.function: {function} must return a Keras model, not {type(model).__name__}")
     if not model.built or model.input_shape[1:] != shape:
         raise ConfigError(f"model.function: {function} must return a built model for images of shape {shape}")
-    return model
+    return functional(model)
 
 
 def _module(name: str, folder: Path) -> ModuleType:

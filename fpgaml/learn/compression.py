@@ -28,7 +28,7 @@ import keras
 import numpy as np
 
 from fpgaml.dataset import Array, Dataset
-from fpgaml.errors import ConfigError
+from fpgaml.errors import ConfigError, nearest
 from fpgaml.history import Epoch, History
 from fpgaml.learn import architectures, store
 from fpgaml.learn.pruning import Pruner, cut_neurons
@@ -68,6 +68,7 @@ def compress(
 
     Raises: ConfigError if a stage cannot work on this model, or training diverges.
     """
+    model = architectures.functional(model)
     results = [measure("float", model, dataset, History((), 0, "as given"))]
     teacher: Teacher | None = None
     for stage in card.compress:
@@ -126,10 +127,14 @@ def factorize(model: keras.Model, energy: float, ranks: dict[str, int] | None = 
     The rank of each is the least that keeps the share `energy` of the sum of squares, or as `ranks` says. The layer
     keeps its name and bias for the second factor; the first is called ``<name>_low``, without bias.
 
-    Raises: ConfigError if a rank is larger than the matrix allows.
+    Raises: ConfigError if a rank is larger than the matrix allows, or there is no such matrix.
     """
-    functional = keras.Model(model.input, model.output, name=model.name)
+    functional = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     factors: dict[str, tuple[Array, Array]] = {}
+    known = [layer.name for layer in functional.layers if isinstance(layer, keras.layers.Dense)]
+    for name in ranks or {}:
+        if name not in known:
+            raise ConfigError(f"rank of layer {name!r}: no such dense layer{nearest(name, known)}")
     for layer in functional.layers:
         if not isinstance(layer, keras.layers.Dense):
             continue

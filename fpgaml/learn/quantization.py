@@ -61,7 +61,7 @@ def twin(model: keras.Model, quantization: Quantization, images: Array) -> keras
 
     Raises: ConfigError if a quantizer cannot be made; UnsupportedLayer for a layer that has no quantized form.
     """
-    functional = keras.Model(model.input, model.output, name=model.name)  # a Sequential has no graph to walk
+    functional = keras.Model(model.inputs[0], model.outputs[0], name=model.name)  # a Sequential has no graph to walk
     _check_names(functional, quantization)
     folded, gone = fold(functional)
     last = _last_weighted(functional)
@@ -279,7 +279,7 @@ class _Ranges:
     """The float activations of some images at any layer."""
 
     def __init__(self, model: keras.Model, images: Array) -> None:
-        self._probe: Callable[[Layer], Any] = lambda layer: keras.Model(model.input, layer.output)(images)
+        self._probe: Callable[[Layer], Any] = lambda layer: keras.Model(model.inputs[0], layer.output)(images)
 
     def of(self, layer: Layer) -> Array:
         return np.asarray(self._probe(layer))

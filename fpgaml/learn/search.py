@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import time
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +28,13 @@ import numpy as np
 from fpgaml.comparison import classify
 from fpgaml.dataset import Array, Dataset
 from fpgaml.emulate import run
-from fpgaml.errors import FormatError
+from fpgaml.errors import ConfigError, FormatError
 from fpgaml.learn.compression import compress
 from fpgaml.learn.quantization import CALIBRATION_IMAGES, WEIGHTED, twin
 from fpgaml.learn.read import read
 from fpgaml.learn.training import split
 from fpgaml.pareto import pareto
-from fpgaml.runcard import RunCard, Scope, Stage, changed, to_toml
+from fpgaml.runcard import RunCard, Scope, Stage, card_of, changed, to_toml
 
 WIDTHS = (2, 3, 4, 5, 6, 8)
 SPARSITIES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98)
@@ -97,12 +98,13 @@ def search(
 ) -> Found:
     """Search from a trained float `model` until `points` are trained or `minutes` are over; what `folder` has counts.
 
-    Raises: FormatError if `folder` holds points of another search; ConfigError, UnsupportedLayer from the stages.
+    Raises: FormatError if `folder` holds points of another search; ConfigError if no point is trained in time;
+    ConfigError, UnsupportedLayer from the stages.
     """
     say = progress or (lambda text: None)
     folder.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 60 * minutes
-    done = {point.name: point for point in _load(folder)}
+    done = {point.name: point for point in _load(folder, card)}
     held = split(len(dataset.x_train), card.training.validation_split or 0.1, card.training.seed)[1]
     say("measuring how few bits each layer can bear")
     plan = candidates(model, sensitivity(card, model, dataset, held[:PROBE_IMAGES]))
@@ -114,6 +116,8 @@ def search(
         _save(folder, point)
         done[point.name] = point
         say(f"{point.name}: {point.accuracy:.2%} with {point.weight_bits:,} bits ({point.nonzero:,} weights)")
+    if not done:
+        raise ConfigError(f"search trained no point in {minutes:g} minutes and {points} points; give it more of both")
     return Found(tuple(done.values()))
 
 
@@ -223,12 +227,20 @@ def _save(folder: Path, point: Point) -> None:
         part.replace(folder / name)
 
 
-def _load(folder: Path) -> list[Point]:
+def _load(folder: Path, card: RunCard) -> list[Point]:
+    """Return the points in `folder`, all of the float network of `card`."""
     points = []
     for path in sorted(folder.glob("w*.json")):
         try:
             record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             points.append(Point(**record))
-        except (OSError, ValueError, TypeError) as error:
+            other = card_of(tomllib.loads(points[-1].card), str(path))
+        except (OSError, ValueError, TypeError, ConfigError) as error:
             raise FormatError(f"{path} is not a point of a search: {error}") from error
+        for section in ("data", "model", "training"):
+            if getattr(other, section) != getattr(card, section):
+                raise FormatError(
+                    f"{path} is a point of another search: its [{section}] is not that of card {card.name!r}; move "
+                    f"{folder} away, and search anew"
+                )
     return points

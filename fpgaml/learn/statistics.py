@@ -143,7 +143,7 @@ def split_folds(dataset: Dataset, folds: int, seed: int) -> Iterator[Dataset]:
         scarce = int(counts.argmin())
         raise DataError(
             f"class {dataset.names[scarce]!r} has {counts[scarce]} images, too few for {folds} folds: each fold must "
-            "have at least one"
+            "have at least one; ask for fewer folds, or leave the class out with data.classes"
         )
     parts = StratifiedKFold(folds, shuffle=True, random_state=seed).split(dataset.y_train, dataset.y_train)
     for learn, held in parts:

@@ -52,14 +52,20 @@ def train(
     With a `teacher` the model learns from its answers beside the labels. A `pruner` keeps weights at zero; only epochs
     after its last change may be the best. `progress` is called after each epoch.
 
-    Raises: ConfigError if the loss stops being a number; the model then has the best weights before that.
+    Raises: Diverged if the loss stops being a number; the model then has the best weights before that. ConfigError if
+    the card's loss does not fit the outputs.
     """
     if training.epochs == 0:
         return History((), 0, "no epochs asked for")
     keras.utils.set_random_seed(training.seed)
     learn, held_out = split(len(dataset.x_train), training.validation_split, training.seed)
     logits = logits_model(model)
-    binary = int(logits.output_shape[-1]) == 1
+    if logits is model:
+        logits = keras.Model(model.inputs[0], model.outputs[0])  # the caller's own is not compiled
+    outputs = int(logits.output_shape[-1])
+    binary = outputs == 1
+    if training.loss == ("categorical" if binary else "binary"):
+        raise ConfigError(f"training.loss must be 'auto' for a model of {outputs} output(s), not {training.loss!r}")
     logits.compile(
         optimizer=_optimizer(training),
         loss=teacher.loss(binary) if teacher else entropy_loss(binary),
@@ -68,7 +74,7 @@ def train(
         jit_compile=False,  # measured: XLA makes small convolutions 2.5 to 4.6 times slower
     )
     wanted = teacher.targets(dataset.y_train) if teacher else dataset.y_train[:, np.newaxis].astype(np.float32)
-    watch = _Watch(logits, training, progress, dataset, held_out, pruner)
+    watch = _Watch(model, logits, training, progress, dataset, held_out, pruner)
     images = _batches(dataset, wanted, learn, training.batch, training.seed)
     with fused(logits), pruner.attached() if pruner else nullcontext():
         logits.fit(images, epochs=training.epochs, callbacks=[watch], verbose=0, shuffle=False)
@@ -98,15 +104,24 @@ def logits_model(model: keras.Model) -> keras.Model:
     """
     last = model.layers[-1]
     if isinstance(last, keras.layers.Softmax):
-        return keras.Model(model.input, last.input)
+        return keras.Model(model.inputs[0], last.input)
     name = getattr(getattr(last, "activation", None), "__name__", "")
     if name not in ("softmax", "sigmoid"):
         return model
     if isinstance(last, keras.layers.Activation):
-        return keras.Model(model.input, last.input)
+        return keras.Model(model.inputs[0], last.input)
     raise ConfigError(
         f"layer {last.name!r}: {name} must be a layer of its own (keras.layers.Activation), not part of the layer"
     )
+
+
+class Diverged(ConfigError):
+    """The loss stopped being a number. `model` has the weights of epoch `kept`, or those it began with if that is 0."""
+
+    def __init__(self, message: str, model: keras.Model, kept: int) -> None:
+        super().__init__(message)
+        self.model = model
+        self.kept = kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,6 +217,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no 
 
     def __init__(
         self,
+        model: keras.Model,
         logits: keras.Model,
         training: Training,
         progress: Progress | None,
@@ -210,6 +226,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no 
         pruner: Pruner | None,
     ) -> None:
         super().__init__()
+        self.whole = model
         self.logits = logits
         self.training = training
         self.progress = progress
@@ -243,7 +260,8 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no 
             self.logits.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        if self.diverged:
+        if self.diverged or not all(np.isfinite(weights).all() for weights in self.logits.get_weights()):
+            self.diverged = self.logits.stop_training = True  # the last step of all may spoil weights, but no loss
             return
         found = dict(logs or {})
         val_loss, val_accuracy = self._validate()
@@ -294,11 +312,12 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no 
         """Put the chosen weights into the model and return the history."""
         if self.diverged:
             self.logits.set_weights(self.weights)
-            kept = f"the weights of epoch {self.kept} are kept" if self.kept else "the model is as it was"
-            raise ConfigError(
+            kept = f"the model has the weights of epoch {self.kept}" if self.kept else "the model is as it was"
+            message = (
                 f"training diverged: the loss must be a number, but in epoch {len(self.epochs) + 1} it was not; lower "
-                f"the learning rate (now {self.rate:g}); {kept}"
+                f"the learning rate (now {self.training.learning_rate:g}); {kept}"
             )
+            raise Diverged(message, self.whole, self.kept)
         if self.training.restore_best:
             self.logits.set_weights(self.weights)
             return History(tuple(self.epochs), self.kept, self.ended)

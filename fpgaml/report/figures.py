@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fpgaml.errors import ConfigError
 from fpgaml.history import History
 from fpgaml.profile import from_record, statistics_from
 from fpgaml.report import classification
@@ -50,8 +53,29 @@ def drawn_profile(record: Mapping[str, Any]) -> dict[str, tuple[Figure, str]]:
 def save(figure: Figure, workspace: Workspace, name: str) -> None:
     """Write a figure into figures/, without dates, so that the same run gives the same file."""
     kind = name.rpartition(".")[2]
+    workspace.write(f"figures/{name}", lambda path: _write(figure, path, kind))
+
+
+def save_beside(figure: Figure, path: Path, record: str) -> Path:
+    """Write a figure as .png and .svg and its `record` as .json, all named as `path`; return the .png.
+
+    Raises: ConfigError if they cannot be written.
+    """
+    stem = path.with_suffix("") if path.suffix in (".png", ".svg", ".json") else path
+    try:
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        for kind in ("png", "svg"):
+            _write(figure, Path(f"{stem}.{kind}"), kind)
+        Path(f"{stem}.json").write_text(record, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"figure {stem}.png cannot be written: {error.strerror}; name another file") from error
+    return Path(f"{stem}.png")
+
+
+def _write(figure: Figure, path: Path, kind: str) -> None:
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
-    workspace.write(f"figures/{name}", lambda path: figure.savefig(path, format=kind, dpi=130, metadata=metadata))
+    with rc_context({"svg.hashsalt": "fpgaml"}):  # else the names inside an SVG are random
+        figure.savefig(path, format=kind, dpi=130, metadata=metadata)
 
 
 def learning_curves(histories: dict[str, History]) -> tuple[Figure, str]:
@@ -102,8 +126,8 @@ def confusion(facts: Facts) -> tuple[Figure, str]:
                 right = row == column
                 color = GREY if right else "black"
                 ax.text(column, row, str(count), ha="center", va="center", fontsize=7, color=color)
-        ax.set_xticks(range(len(labels)), labels)
-        ax.set_yticks(range(len(labels)), labels)
+        classification.class_ticks(ax, labels)
+        ax.set_yticks(range(len(labels)), labels, fontsize=8 if classification.are_words(labels) else None)
         accuracy = np.trace(matrix) / matrix.sum()
         ax.set_title(f"{name}: {accuracy:.2%} right", fontsize=10)
         _label(ax, "class found", "true class")
@@ -118,9 +142,10 @@ def disagreements(facts: Facts) -> tuple[Figure, str]:
     shown = found[:SHOWN]
     columns = 8
     rows = max(1, -(-len(shown) // columns))
-    figure = Figure(figsize=(9, 0.35 + 1.35 * rows), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     labels = facts.record["labels"]
+    words = classification.are_words(labels)
+    figure = Figure(figsize=(9, 0.35 + (1.65 if words else 1.35) * rows), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
     for ax in axes:
         ax.set_axis_off()
     for ax, entry in zip(axes, shown, strict=False):
@@ -128,7 +153,8 @@ def disagreements(facts: Facts) -> tuple[Figure, str]:
         if image.ndim >= 2:
             ax.imshow(image[..., 0] if image.ndim == 3 else image, cmap="gray_r")
         right = entry["hardware"] == entry["label"]
-        title = f"is {labels[entry['label']]}: {labels[entry['float']]} → {labels[entry['hardware']]}"
+        names = (labels[entry[key]] for key in ("label", "float", "hardware"))
+        title = ("is {}:\n{}\n→ {}" if words else "is {}: {} → {}").format(*names)
         ax.set_title(title, fontsize=8, color="#2b7a3d" if right else "black")
     if not shown:
         axes[0].text(0, 0.5, "float and hardware agree on every test image", fontsize=10)

@@ -1,10 +1,11 @@
 """Keras models from cards: shapes, names, repeatable weights, refusals."""
 
+import keras
 import numpy as np
 import pytest
 
 from fpgaml.errors import ConfigError
-from fpgaml.learn.architectures import build, check_outputs
+from fpgaml.learn.architectures import build, check_outputs, functional
 from fpgaml.runcard import card_of
 
 
@@ -84,6 +85,22 @@ def test_outputs_must_fit_the_classes():
     with pytest.raises(ConfigError) as caught:
         check_outputs(made, 2)
     assert str(caught.value) == "the model must have 2 outputs or 1 for the 2 classes of the data, not 3"
+
+
+def test_softmax_of_one_output_says_nothing():
+    image = keras.Input((4,))
+    for last in (keras.layers.Softmax(name="last"), keras.layers.Activation("softmax", name="last")):
+        with pytest.raises(ConfigError) as caught:
+            check_outputs(keras.Model(image, last(keras.layers.Dense(1)(image))), 2)
+        assert str(caught.value) == "layer 'last': softmax of one output is always 1; use sigmoid, or two outputs"
+
+
+def test_a_sequential_becomes_functional():
+    given = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(name="f"), keras.layers.Dense(2, name="d")])
+    made = functional(given)
+    assert [layer.name for layer in made.layers] == ["image", "f", "d"]
+    assert all(map(np.array_equal, given.get_weights(), made.get_weights()))
+    assert functional(made) is made
 
 
 def test_a_function_of_the_users(tmp_path):

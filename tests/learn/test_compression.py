@@ -1,5 +1,6 @@
 """Stages on a tiny network: shapes, zeros, costs and refusals."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -92,9 +93,31 @@ def test_svd_of_a_low_rank_matrix_is_exact(data):
     assert thin.get_layer("d1_low").kernel.shape == (16, 2)
     x = data.values(data.x_test)
     np.testing.assert_allclose(thin(x), model(x), rtol=1e-4)
-    with pytest.raises(ConfigError) as caught:
-        factorize(model, 0.9, {"d1": 9})
-    assert str(caught.value) == "rank of layer 'd1' must be at most 8, not 9"
+    for ranks, message in (
+        ({"d1": 9}, "rank of layer 'd1' must be at most 8, not 9"),
+        ({"d3": 2}, "rank of layer 'd3': no such dense layer; did you mean 'd2'?"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            factorize(model, 0.9, ranks)
+        assert str(caught.value) == message
+
+
+def test_a_model_without_softmax(data):
+    own = card("qap")
+    image = keras.Input(data.shape)
+    model = keras.Model(image, keras.layers.Dense(2, name="d1")(keras.layers.Flatten()(image)))
+    train(model, data, own.training)
+    assert not model.compiled
+    assert [stage.stage for stage in compress(own, model, data).stages] == ["float", "qap"]
+
+
+def test_sequential_models(data, tmp_path):
+    layers = [keras.Input(data.shape), keras.layers.Flatten(), keras.layers.Dense(4, "relu"), keras.layers.Dense(2)]
+    store.save(keras.Sequential([*layers, keras.layers.Softmax()]), tmp_path / "teacher.keras")
+    own = card("distill", "svd", "prune", "qat", teacher="teacher.keras")
+    own._folder = tmp_path
+    found = compress(own, keras.Sequential(layers), data)
+    assert [stage.stage for stage in found.stages] == ["float", "distill", "svd", "prune", "qat"]
 
 
 def test_teachers(data, tmp_path):
@@ -105,13 +128,15 @@ def test_teachers(data, tmp_path):
     store.save(big, tmp_path / "big.keras")
     teacher = teach(own, student, data, None)
     assert teacher.logits.shape == (100, 2)
-    wrong = build(card_of({"model": {"layers": [LAYERS[0], {"kind": "dense", "units": 3}]}}).model, data.shape)
-    store.save(wrong, tmp_path / "big.keras")
-    with pytest.raises(ConfigError) as caught:
-        teach(own, student, data, None)
-    assert str(caught.value) == (
-        f"teacher {tmp_path / 'big.keras'} must have outputs (2,) as the student does, not (3,)"
-    )
+    for units, shape, message in (
+        (3, data.shape, "have outputs (2,) as the student does, not (3,)"),
+        (2, (5, 5, 1), "take images of shape (4, 4, 1) as the student does, not (5, 5, 1)"),
+    ):
+        wrong = build(card_of({"model": {"layers": [LAYERS[0], {"kind": "dense", "units": units}]}}).model, shape)
+        store.save(wrong, tmp_path / "big.keras")
+        with pytest.raises(ConfigError) as caught:
+            teach(own, student, data, None)
+        assert str(caught.value) == f"teacher {tmp_path / 'big.keras'} must {message}"
 
 
 def test_a_teacher_by_its_card(data, tmp_path):

@@ -2,14 +2,15 @@
 
 import tomllib
 
+import keras
 import numpy as np
 import pytest
 
 from fpgaml.dataset import images
-from fpgaml.errors import FormatError
+from fpgaml.errors import ConfigError, FormatError, UnsupportedLayer
 from fpgaml.learn.architectures import build
 from fpgaml.learn.search import Candidate, Found, Point, candidates, choose, search
-from fpgaml.runcard import card_of
+from fpgaml.runcard import card_of, changed
 
 CARD = card_of({
     "name": "tiny",
@@ -80,3 +81,31 @@ def test_a_search_goes_on_where_it_was(data, tmp_path, monkeypatch):
     (tmp_path / "w11_s000.json").write_text("{}")
     with pytest.raises(FormatError, match=r"w11_s000\.json is not a point of a search: "):
         search(CARD, model, data, tmp_path, points=1)
+    (tmp_path / "w11_s000.json").unlink()
+    other = changed(CARD, {"training": {"epochs": 2}})
+    path = sorted(tmp_path.glob("w*.json"))[0]
+    with pytest.raises(FormatError) as caught:
+        search(other, model, data, tmp_path, points=1)
+    assert str(caught.value) == (
+        f"{path} is a point of another search: its [training] is not that of card 'tiny'; move {tmp_path} away, and "
+        "search anew"
+    )
+
+
+def test_a_search_without_time_or_points(data, tmp_path):
+    model = build(CARD.model, data.shape)
+    for given in ({"points": 0}, {"minutes": 0}):
+        with pytest.raises(ConfigError) as caught:
+            search(CARD, model, data, tmp_path, **given)
+        minutes, points = given.get("minutes", 60), given.get("points", 24)
+        assert str(caught.value) == (
+            f"search trained no point in {minutes} minutes and {points} points; give it more of both"
+        )
+
+
+def test_a_layer_without_a_quantized_form(data, tmp_path):
+    image = keras.Input(data.shape)
+    norm = keras.layers.LayerNormalization(name="ln")(keras.layers.Flatten()(image))
+    with pytest.raises(UnsupportedLayer) as caught:
+        search(CARD, keras.Model(image, keras.layers.Dense(2)(norm)), data, tmp_path)
+    assert str(caught.value) == "layer 'ln': a LayerNormalization has no quantized form in fpgaml"

@@ -32,14 +32,26 @@ def test_each_image_is_tested_once(data):
 
 
 def test_too_few(data):
-    with pytest.raises(ConfigError) as caught:
-        next(split_folds(data, 11, seed=0))
-    assert str(caught.value) == "cross-validation must have 2 to 10 folds, not 11"
+    for folds in (0, 1, 11):
+        with pytest.raises(ConfigError) as caught:
+            next(split_folds(data, folds, seed=0))
+        assert str(caught.value) == f"cross-validation must have 2 to 10 folds, not {folds}"
     few = data.subset((0, 1))
     few.y_train[:54] = 0
     with pytest.raises(DataError) as caught:
         next(split_folds(few, 5, seed=0))
-    assert str(caught.value) == "class '1' has 3 images, too few for 5 folds: each fold must have at least one"
+    assert str(caught.value) == (
+        "class '1' has 3 images, too few for 5 folds: each fold must have at least one; ask for fewer folds, or leave "
+        "the class out with data.classes"
+    )
+
+
+def test_a_scarce_class_is_in_every_fold(data):
+    few = data.subset((0, 1))
+    few.y_train[:54] = 0
+    for part in split_folds(few, 3, seed=0):
+        assert np.bincount(part.y_test).tolist() == [19, 1]
+        assert np.bincount(part.y_train).tolist() == [38, 2]
 
 
 def test_cross_validation(data):

@@ -9,7 +9,7 @@ from fpgaml.dataset import images
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.history import Epoch, History
 from fpgaml.learn.architectures import build
-from fpgaml.learn.training import evaluate, logits_model, predict, split, train
+from fpgaml.learn.training import Diverged, _Watch, evaluate, logits_model, predict, split, train
 from fpgaml.runcard import card_of
 
 
@@ -66,8 +66,53 @@ def test_divergence_stops_and_says_so(data):
     )
 
 
+def test_divergence_later_keeps_the_best_weights(data):
+    settings = card(epochs=5, learning_rate=0.05)
+    model, seen = build(settings.model, data.shape), []
+
+    def spoil(epoch):
+        seen.append((epoch.val_accuracy, -epoch.val_loss, [weights.copy() for weights in model.get_weights()]))
+        if epoch.number == 3:
+            model.set_weights([weights * np.nan for weights in model.get_weights()])
+
+    with pytest.raises(Diverged) as caught:
+        train(model, data, settings.training, progress=spoil)
+    best = max(range(3), key=lambda at: seen[at][:2])
+    assert str(caught.value) == (
+        "training diverged: the loss must be a number, but in epoch 4 it was not; lower the learning rate (now 0.05); "
+        f"the model has the weights of epoch {best + 1}"
+    )
+    assert (caught.value.model, caught.value.kept) == (model, best + 1)
+    assert all(map(np.array_equal, model.get_weights(), seen[best][2]))
+
+
+def test_weights_spoilt_by_the_last_step_are_not_kept(data):
+    settings = card(epochs=1, validation_split=0.0, restore_best=False)
+    model = build(settings.model, data.shape)
+    before = [weights.copy() for weights in model.get_weights()]
+    watch = _Watch(model, logits_model(model), settings.training, None, data, np.array([], int), None)
+    watch.logits.set_weights([np.full_like(weights, np.inf) for weights in before])
+    watch.set_model(watch.logits)
+    watch.on_epoch_end(0, {"loss": 0.5, "accuracy": 0.5})  # the loss before that step was a number
+    with pytest.raises(Diverged) as caught:
+        watch.finish()
+    assert str(caught.value) == (
+        "training diverged: the loss must be a number, but in epoch 1 it was not; lower the learning rate (now 0.001); "
+        "the model is as it was"
+    )
+    assert all(map(np.array_equal, model.get_weights(), before))
+
+
+@pytest.mark.parametrize(("units", "activation", "loss"), [(2, "linear", "binary"), (1, "linear", "categorical")])
+def test_the_loss_must_fit_the_outputs(data, units, activation, loss):
+    settings = card(units, activation)
+    with pytest.raises(ConfigError) as caught:
+        train(build(settings.model, data.shape), data, settings.training.model_copy(update={"loss": loss}))
+    assert str(caught.value) == f"training.loss must be 'auto' for a model of {units} output(s), not {loss!r}"
+
+
 def test_patience_stops_early(data):
-    settings = card(learning_rate=1e-9, epochs=30, patience=2, schedule="plateau")
+    settings = card(learning_rate=1e-30, epochs=30, patience=2, schedule="plateau")  # below what float32 can add
     history = train(build(settings.model, data.shape), data, settings.training)
     assert history.ended == "no better epoch in 2"
     assert len(history.epochs) == history.kept + 2
