@@ -191,7 +191,7 @@ def tradeoff(
 
 def _kept(workspace: Workspace, name: str, card: RunCard, folds: int) -> dict[str, Any]:
     """Return the trials of an earlier call, if they were of the same card and folds."""
-    from fpgaml.runcard import TRAINED
+    from fpgaml.runcard import TRAINED, trained_as
 
     own: dict[str, Any] = {"card": card.model_dump(mode="json", include=set(TRAINED)), "folds": folds, "trials": []}
     path = workspace / name
@@ -202,7 +202,7 @@ def _kept(workspace: Workspace, name: str, card: RunCard, folds: int) -> dict[st
             raise FormatError(
                 f"{path} must hold the trials of an earlier call: {error}; remove it to start anew"
             ) from error
-        if {**record, "trials": []} == own:
+        if trained_as(card, record.get("card")) and record.get("folds") == folds and "trials" in record:
             return record
     return own
 

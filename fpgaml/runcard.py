@@ -662,6 +662,20 @@ def hurried(card: RunCard) -> RunCard:
     )
 
 
+def trained_as(card: RunCard, record: object) -> bool:
+    """Return whether `record`, kept beside a training, is what `card` says in its sections TRAINED.
+
+    A key that came later than the record counts as its default.
+    """
+    if not isinstance(record, Mapping):
+        return False
+    try:
+        other = card_of(dict(record))
+    except ConfigError:
+        return False
+    return all(getattr(other, name) == getattr(card, name) for name in TRAINED)
+
+
 def to_toml(card: RunCard) -> str:
     """Return the card as TOML, without what is as by default; ``card_of(tomllib.loads(to_toml(c))) == c``."""
     dump = card.model_dump(mode="json", exclude_defaults=True, exclude_none=True)

@@ -10,6 +10,7 @@ import pytest
 from fpgaml.design import Backend, Design, IoType, LayerDesign, Strategy
 from fpgaml.errors import ConfigError
 from fpgaml.runcard import (
+    TRAINED,
     ActivationKind,
     DenseLayer,
     OptimizerKind,
@@ -20,6 +21,7 @@ from fpgaml.runcard import (
     changed,
     load_card,
     to_toml,
+    trained_as,
 )
 
 CARDS = sorted((Path(__file__).parents[1] / "models").glob("*.toml"))
@@ -231,3 +233,15 @@ def test_the_module_is_light():
         "import sys, fpgaml.runcard, fpgaml.dataset; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_record_of_a_training_is_known_again_though_keys_came_later():
+    card = card_of({"quantization": {"weight_bits": 4}})
+    record = card.model_dump(mode="json", include=set(TRAINED))
+    assert trained_as(card, record)
+    del record["quantization"]["scale_bits"]
+    assert trained_as(card, record)
+    record["quantization"]["weight_bits"] = 5
+    assert not trained_as(card, record)
+    assert not trained_as(card, {"quantization": {"weight_bit": 4}})
+    assert not trained_as(card, None)

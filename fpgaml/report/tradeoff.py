@@ -21,7 +21,7 @@ from fpgaml.dataset import NAMED
 from fpgaml.errors import ConfigError, FormatError, FpgamlError
 from fpgaml.network import weights_of
 from fpgaml.pareto import pareto
-from fpgaml.runcard import TRAINED, RunCard, Stage, changed, load_card
+from fpgaml.runcard import RunCard, Stage, changed, load_card, trained_as
 from fpgaml.skeleton import skeleton
 
 FLOAT_BITS = 32
@@ -160,14 +160,13 @@ def points_of(run: Run) -> tuple[list[Point], list[str]]:
 
 def _fresh(run: Run) -> tuple[Run, list[str]]:
     """Return a run without the records that an earlier version of its card left, and which these are."""
-    own = run.card.model_dump(mode="json", include=set(TRAINED))
     stale: dict[str, Any] = {}
     names = ["float", *map(str, run.card.compress)]
     if run.stages and ("quantize" not in run.steps or [row["stage"] for row in run.stages] != names):
         stale["stages"] = ()
     for name in ("seeds", "folds"):
         record = getattr(run, name)
-        if record and (record["card"] != own or not record["trials"]):
+        if record and (not trained_as(run.card, record["card"]) or not record["trials"]):
             stale[name] = None
     return replace(run, **stale), [f"{name}.json is of an earlier version of its card; make it anew" for name in stale]
 
