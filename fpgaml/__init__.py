@@ -25,6 +25,7 @@ _HOMES = {
     "RunCard": "runcard",
     "classify": "comparison",
     "convert": "verbs",
+    "convert_model": "conversion",
     "first_difference": "comparison",
     "keras_logits": "verbs",
     "load_card": "runcard",

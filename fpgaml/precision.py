@@ -72,7 +72,7 @@ class Subject:
         """Return the statistics of the float weights and activations over the test images; empty if there are none."""
         if self.reading is None:
             return {}
-        found = self._float_ranges(self.test[0][:FLOAT_IMAGES]) | profile_floats([self.reading.model.weights])
+        found = self._float_ranges(self.images[:FLOAT_IMAGES]) | profile_floats([self.reading.model.weights])
         return {name: summarize(one) for name, one in found.items() if one.total}
 
     def _float_ranges(self, codes: Codes) -> dict[str, Histogram]:
@@ -90,9 +90,21 @@ class Subject:
         return self._shaped(self.data.x_train[held_out]), self.data.y_train[held_out].astype(np.int64)
 
     @property
+    def images(self) -> Codes:
+        """Test images as codes of the network's input."""
+        return self._shaped(self.data.x_test)
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """Labels of the test images, if there are any."""
+        return self.data.y_test.astype(np.int64) if self.data.labelled else None
+
+    @property
     def test(self) -> tuple[Codes, NDArray[np.int64]]:
-        """Test images as codes of the network's input, with labels."""
-        return self._shaped(self.data.x_test), self.data.y_test.astype(np.int64)
+        """Test images as codes of the network's input, with labels. Raises: DataError if there are none."""
+        if (labels := self.labels) is None:
+            raise DataError(f"the images of {self.name!r} have no labels to count right answers with; give --data")
+        return self.images, labels
 
     def _shaped(self, images: NDArray[Any]) -> Codes:
         """Return images in the shape that the network takes, e.g. (784,) for (28, 28, 1)."""
@@ -245,7 +257,7 @@ def network_name(path: Path) -> str:
 
 def _checked(subject: Subject) -> Subject:
     """Refuse data of another shape or type than the network takes before any work."""
-    _ = subject.test
+    _ = subject.images
     if subject.network is not None and subject.network.input.type != subject.data.input_type:
         raise DataError(
             f"{subject.name!r} takes codes of {subject.network.input.type}, and the data are codes of "

@@ -81,11 +81,14 @@ def compress(card: RunCard, model: KerasModel, data: Dataset, *, progress: Stage
     return compression.compress(card, model, data, progress=progress)
 
 
-def read_model(model: KerasModel, name: str, input_type: FixedPoint) -> Reading:
-    """Return the Network that a QKeras model computes. Raises: UnsupportedLayer, DataError."""
+def read_model(model: KerasModel, name: str, input_type: FixedPoint, *, scale_bits: int | None = None) -> Reading:
+    """Return the Network that a QKeras model computes; scale_bits as in `learn.read.read`.
+
+    Raises: UnsupportedLayer, DataError.
+    """
     from fpgaml.learn.read import read
 
-    return read(model, name=name, input_type=input_type)
+    return read(model, name=name, input_type=input_type, scale_bits=scale_bits)
 
 
 def keras_logits(model: KerasModel, data: Dataset, codes: NDArray[Any]) -> Floats:

@@ -213,3 +213,14 @@ def test_the_module_is_light():
         "import sys, fpgaml.runcard, fpgaml.dataset; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_model_made_elsewhere_has_no_layers_and_is_not_trained():
+    card = card_of({"name": "n", "model": {"file": "m.keras"}, "design": {"layers": {"dense": {"reuse_factor": 2}}}})
+    assert "layers = [" not in to_toml(card)
+    assert card_of(tomllib.loads(to_toml(card))) == card
+    with pytest.raises(ConfigError) as caught:
+        card.model.must_be_made_here()
+    assert str(caught.value) == (
+        "model.file: m.keras was made elsewhere and is not trained here; to convert it again: fpgaml convert MODEL"
+    )
