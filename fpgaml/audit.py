@@ -45,6 +45,7 @@ from fpgaml.network import (
     Network,
     Pad,
     Table,
+    identifier,
     weights_of,
 )
 
@@ -164,7 +165,7 @@ def audit(
             return _unreadable(title, error, store.written_layers(path), input_type)
     from fpgaml.learn.inspection import inspect
 
-    inspection = inspect(model, name=_identifier(title), input_type=input_type, scale_bits=scale_bits)
+    inspection = inspect(model, name=identifier(title), input_type=input_type, scale_bits=scale_bits)
     rows = _rows(inspection) or _keras_rows(model)
     found = Audit(title, str(input_type), rows, inspection.findings, None)
     if not simulate and not against_hls4ml:
@@ -172,11 +173,6 @@ def audit(
     with tempfile.TemporaryDirectory(prefix="fpgaml-audit-") as folder:
         work = _Work(model, path, Path(folder), design, images, input_scale, progress)
         return _simulated(found, inspection, work, data, against_hls4ml)
-
-
-def _identifier(title: str) -> str:
-    clean = re.sub(r"_+", "_", re.sub(r"\W", "_", title)).strip("_")
-    return f"net_{clean}".rstrip("_") if not clean[:1].isalpha() or len(clean) < 2 else f"{clean}_net"
 
 
 def _unreadable(title: str, error: FpgamlError, layers: list[tuple[str, str, bool]], input_type: FixedPoint) -> Audit:

@@ -29,7 +29,7 @@ from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError
 from fpgaml.fixed import Codes, FixedPoint
 from fpgaml.floatmodel import FloatModel, build, from_network, types_of
 from fpgaml.histogram import Histogram, Statistics, summarize
-from fpgaml.network import Conv, DepthwiseConv, Network
+from fpgaml.network import Conv, DepthwiseConv, Network, identifier
 from fpgaml.network import load as load_network
 from fpgaml.posttraining import Quantized, quantize, start_types
 from fpgaml.profile import profile_floats
@@ -235,24 +235,17 @@ def open_float(path: Path, data: Dataset) -> Subject:
     """Return a float Keras model as a Subject. Raises: UnsupportedLayer, FormatError, DataError."""
     from fpgaml.learn import floats, store
 
-    model, name = store.load(path), network_name(path)
+    model, name = store.load(path), identifier(path.stem)
     return _checked(Subject(name, data, None, model, floats.read(model, name=name)))
 
 
 def _open_keras(path: Path, data: Dataset) -> Subject:
     from fpgaml.learn import store
 
-    model, name = store.load(path), network_name(path)
+    model, name = store.load(path), identifier(path.stem)
     if any(type(layer).__module__.startswith("qkeras") for layer in model.layers):
         return Subject(name, data, verbs.read_model(model, name, data.input_type).network)
     return open_float(path, data)
-
-
-def network_name(path: Path) -> str:
-    """Return a file's name as a C++ identifier."""
-    from fpgaml.learn.read import Builder
-
-    return Builder().name(path.stem)
 
 
 def _checked(subject: Subject) -> Subject:

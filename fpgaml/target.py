@@ -17,7 +17,7 @@ from fpgaml.boards import find_board, find_part
 from fpgaml.design import Design
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.fixed import PIXEL
-from fpgaml.network import Network
+from fpgaml.network import Network, identifier
 from fpgaml.runcard import RunCard, changed, load_card
 from fpgaml.skeleton import skeleton
 
@@ -55,7 +55,7 @@ def find(path: str | Path, base: Path | None = None) -> Target:
             from fpgaml.learn import store
 
             model = store.load(path)
-            reading = verbs.read_model(model, _identifier(path.stem), PIXEL)
+            reading = verbs.read_model(model, identifier(path.stem), PIXEL)
             return Target(reading.network, RunCard(), None, str(path))
         case _:
             raise DataError(f"{path} must be a run card (.toml), a run's folder, a Network (.npz) or a Keras model")
@@ -83,8 +83,3 @@ def _untrained(card: RunCard) -> Target:
     if made is None:
         raise ConfigError(f"card {card.name!r} takes its model from a Python function; run it first: fpgaml run CARD")
     return Target(made, card, None, f"card {card.name!r}, not trained yet: weights drawn at random")
-
-
-def _identifier(stem: str) -> str:
-    kept = "".join(c if c.isascii() and c.isalnum() else "_" for c in stem).strip("_")
-    return kept if kept and kept[0].isalpha() else f"n_{kept}"
