@@ -33,7 +33,8 @@ from fpgaml.network import Conv, DepthwiseConv, Network, identifier
 from fpgaml.network import load as load_network
 from fpgaml.posttraining import Quantized, quantize, start_types
 from fpgaml.profile import profile_floats
-from fpgaml.runcard import DesignCard, load_card
+from fpgaml.runcard import DesignCard
+from fpgaml.target import find_run
 
 if TYPE_CHECKING:
     from fpgaml.learn.floats import FloatReading
@@ -126,15 +127,10 @@ def open_subject(path: Path, data: str | None = None) -> Subject:
     """
     if not path.exists():
         raise DataError(f"{path} does not exist; name a run card, a run's folder, a saved network or a Keras model")
-    if path.is_dir() and not (path / "run.json").is_file():
-        raise DataError(f"{path} is no run of fpgaml; it has no run.json")
     if path.is_dir() or path.suffix == ".toml":
-        card = load_card(path / "card.toml" if path.is_dir() else path)
-        run = path if path.is_dir() else Path(card.output.folder) / card.name
-        if not (run / "network.npz").is_file():
-            raise ConfigError(f"{path} has no network yet; do its first steps: fpgaml run CARD --to quantize")
-        images = verbs.load_data(card) if data is None else load(data)
-        return _checked(Subject(card.name, images, load_network(run / "network.npz")))
+        found = find_run(path)
+        images = verbs.load_data(found.card) if data is None else load(data)
+        return _checked(Subject(found.card.name, images, found.network))
     match path.suffix:
         case ".npz":
             network = load_network(path)
