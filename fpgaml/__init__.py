@@ -27,6 +27,7 @@ _HOMES = {
     "as_built": "verbs",
     "classify": "comparison",
     "convert": "verbs",
+    "convert_model": "conversion",
     "first_difference": "comparison",
     "keras_logits": "verbs",
     "load_card": "runcard",

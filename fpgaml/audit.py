@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from fpgaml import dataset, emulate
-from fpgaml.accumulate import Interval, output_type, tensor_types
-from fpgaml.comparison import Difference, classify, first_difference
+from fpgaml.accumulate import output_type, tensor_types
+from fpgaml.comparison import Difference, classify, first_difference, float32_exact
 from fpgaml.design import Backend, Design
 from fpgaml.errors import ConfigError, ConversionMismatch, DataError, FormatError, FpgamlError, UnsupportedLayer
 from fpgaml.external import csim, hls4ml, stock
@@ -45,12 +45,12 @@ from fpgaml.network import (
     Network,
     Pad,
     Table,
+    identifier,
     weights_of,
 )
 
 DESIGN = Design(Backend.VITIS, "xc7z020clg400-1")
 IMAGES = 500
-FLOAT32_EXACT = 1 << 24
 Progress = Callable[[str], None]
 
 
@@ -165,7 +165,7 @@ def audit(
             return _unreadable(title, error, store.written_layers(path), input_type)
     from fpgaml.learn.inspection import inspect
 
-    inspection = inspect(model, name=_identifier(title), input_type=input_type, scale_bits=scale_bits)
+    inspection = inspect(model, name=identifier(title), input_type=input_type, scale_bits=scale_bits)
     rows = _rows(inspection) or _keras_rows(model)
     found = Audit(title, str(input_type), rows, inspection.findings, None)
     if not simulate and not against_hls4ml:
@@ -173,11 +173,6 @@ def audit(
     with tempfile.TemporaryDirectory(prefix="fpgaml-audit-") as folder:
         work = _Work(model, path, Path(folder), design, images, input_scale, progress)
         return _simulated(found, inspection, work, data, against_hls4ml)
-
-
-def _identifier(title: str) -> str:
-    clean = re.sub(r"_+", "_", re.sub(r"\W", "_", title)).strip("_")
-    return f"net_{clean}".rstrip("_") if not clean[:1].isalpha() or len(clean) < 2 else f"{clean}_net"
 
 
 def _unreadable(title: str, error: FpgamlError, layers: list[tuple[str, str, bool]], input_type: FixedPoint) -> Audit:
@@ -222,7 +217,7 @@ def _rows(inspection: Any) -> tuple[Row, ...]:
                 accumulator=(str(types[layer.name]) if known else "?") if _sums(layer) else "",
                 output=str(types[layer.name]) if known else "?",
                 bits=interval.bits if known and _sums(layer) else None,
-                float32=_float32(layer, interval) if known else None,
+                float32=float32_exact(layer, interval) if known else None,
             )
         )  # fmt: skip
     return tuple(rows)
@@ -236,11 +231,6 @@ def _keras_rows(model: Any) -> tuple[Row, ...]:
 
 def _sums(layer: Layer) -> bool:
     return isinstance(layer, (Dense, Conv, DepthwiseConv, Affine, Add, Multiply))
-
-
-def _float32(layer: Layer, interval: Interval) -> bool:
-    mean = isinstance(layer, AveragePool) and int(np.prod(layer.window)).bit_count() != 1
-    return interval.size <= FLOAT32_EXACT and not mean
 
 
 def _weight_columns(layer: Layer) -> dict[str, Any]:
@@ -338,10 +328,9 @@ def _all_sides(found: Audit, inspection: Any, work: _Work, images: Images, again
     codes = emulate.trace(network, images.codes)
     golden = {name: types[name].decode(values) for name, values in codes.items()}
     out = network.output.name
-    names = inspection.reading.keras_names | {out: inspection.origin[out][0]}
     keras = {
         name: values.reshape(golden[name].shape)
-        for name, values in keras_values(work.model, names, kind.decode(images.codes)).items()
+        for name, values in keras_values(work.model, inspection.keras_names, kind.decode(images.codes)).items()
     }
     apart = inspection.reading.apart
     limited = any(row.float32 is False for row in found.rows)
@@ -500,10 +489,15 @@ def _from_file(path: Path, shape: tuple[int, ...], kind: FixedPoint, count: int,
     if array.ndim < 1 or int(np.prod(array.shape[1:])) != int(np.prod(shape)) or not len(array):
         wanted = ", ".join(map(str, shape))
         raise DataError(f"images in {path} must have shape (images, {wanted}) as the model's input, not {array.shape}")
+    if labels is not None:
+        whole = np.issubdtype(labels.dtype, np.number) and np.array_equal(labels, np.rint(labels))
+        if labels.shape not in ((len(array),), (len(array), 1)) or not whole:
+            raise DataError(
+                f"labels in {path} must be one whole number for each of its {len(array)} images, not {labels.dtype} of "
+                f"shape {labels.shape}"
+            )
+        labels = labels.reshape(-1)[:count].astype(np.int64)
     array = array[:count].reshape(-1, *shape)
-    labels = None if labels is None else np.asarray(labels).reshape(-1)[:count].astype(np.int64)
-    if labels is not None and len(labels) != len(array):
-        raise DataError(f"{path} has {len(array)} images but {len(labels)} labels")
     if scale:
         return Images(scaled_codes(array, scale, _nearest(kind)), labels, f"{path.name} times {scale}")
     if np.issubdtype(array.dtype, np.integer):

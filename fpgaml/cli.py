@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fpgaml import cli_audit, cli_bench, cli_learn
+from fpgaml import cli_audit, cli_bench, cli_convert, cli_learn
 from fpgaml.errors import BitMismatch, ConversionMismatch, FpgamlError
 
 app = typer.Typer(
@@ -208,7 +208,7 @@ def profile(
 
     wanted = named_criterion(criterion)
     subject = open_subject(what, data)
-    network, (codes, labels) = starting_network(subject), subject.test
+    network, codes, labels = starting_network(subject), subject.images, subject.labels
     weights = None if subject.reading is None else subject.model.weights
     found = profile_network(network, codes, labels, weights)
     types = recommend(network, codes, wanted, labels, share=share, most_bits=most_bits)
@@ -334,5 +334,6 @@ def _print_json(record: object) -> None:
 
 
 cli_audit.add_to(app)
+cli_convert.add_to(app)
 cli_learn.add_to(app)
 cli_bench.add_to(app)

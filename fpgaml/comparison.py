@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fpgaml.accumulate import intervals, tensor_types
+from fpgaml.accumulate import Interval, intervals, tensor_types
 from fpgaml.cause import FLOAT32_EXACT, Cause, Diagnosis, case_of, diagnose
 from fpgaml.errors import DataError
 from fpgaml.fixed import Codes, Floats
-from fpgaml.network import Activation, Network
+from fpgaml.network import Activation, AveragePool, Layer, Network
 
 EXAMPLES = 5
 
@@ -162,11 +163,18 @@ def _codes(network: Network, layer: str, left: Mapping[str, Floats], right: Mapp
 
 
 def float32_limit(network: Network) -> str | None:
-    """Return the first layer whose sums can leave float32, so that Keras cannot be the reference; None if none."""
-    for name, interval in intervals(network).items():
-        if interval.size > FLOAT32_EXACT:
-            return name
-    return None
+    """Return the first layer where float32 is not provably exact, so that Keras is no reference; None if none."""
+    found = intervals(network)
+    return next((layer.name for layer in network if not float32_exact(layer, found[layer.name])), None)
+
+
+def float32_exact(layer: Layer, interval: Interval) -> bool:
+    """Return whether float32 holds what `layer` computes: sums within `interval` that fit 24 bits, and no quotient.
+
+    A mean over a number of values that is no power of two is on no grid, and float32 may round it to the other side.
+    """
+    mean = isinstance(layer, AveragePool) and prod(layer.window).bit_count() != 1
+    return interval.size <= FLOAT32_EXACT and not mean
 
 
 def classify(logits: NDArray[Any]) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@
     load("my.npz")           keys x_train, y_train, x_test, y_test
     load("folder")           IDX files as MNIST and Fashion-MNIST come, plain or .gz
     load("my.csv", data=card.data)    a table: features and a column of labels
+    load("images.npz")       test images alone, as `save_codes` wrote them: codes of a stated type, perhaps labels
 
 A `Dataset` holds codes and the `FixedPoint` type that says what they mean: a pixel is ``uint8 / 256``, type
 ``ufixed<8,0>``, exactly what the hardware gets. `Dataset.values` decodes; nothing else may scale the input.
@@ -26,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpgaml.errors import ConfigError, DataError
-from fpgaml.fixed import PIXEL, FixedPoint, grid, smallest
+from fpgaml.fixed import PIXEL, FixedPoint, code_type, grid, smallest
 from fpgaml.runcard import Data, Normalize
 from fpgaml.table import Preprocessing, read_csv
 
@@ -53,7 +54,8 @@ IDX_FILES = {
 class Dataset:
     """Codes of images, shape (images, *shape), with labels 0 to classes - 1, shape (images,), for training and test.
 
-    `names` are the labels as the source had them, or words: with classes 1 and 9 kept, label 0 stands for "1".
+    `names` are the labels as the source had them, or words: with classes 1 and 9 kept, label 0 stands for "1". Codes
+    that `save_codes` wrote without labels have `names` and labels of length 0, and no training images.
     """
 
     x_train: Array
@@ -68,6 +70,11 @@ class Dataset:
     def shape(self) -> tuple[int, ...]:
         """Shape of one image, channels last."""
         return tuple(self.x_train.shape[1:])
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the images have labels."""
+        return bool(self.names)
 
     @property
     def classes(self) -> int:
@@ -126,7 +133,8 @@ def load(source: str, folder: Path = Path(), data: Data | None = None) -> Datase
     if path.is_dir():
         return images(_read_idx_folder(path), str(path))
     if path.suffix == ".npz":
-        return images(_read_npz(path), str(path))
+        arrays = _read_npz(path)
+        return images(arrays, str(path)) if "codes" not in arrays else _of_codes(arrays, str(path))
     if path.suffix == ".csv":
         return table(path, data or Data())
     wanted = "data.source must be 'mnist', 'fashion_mnist', an .npz or .csv file or a folder of IDX files"
@@ -190,6 +198,23 @@ def _count_classes(train: Array, test: Array, where: str) -> int:
     return len(present)
 
 
+def save_codes(path: Path, codes: Array, labels: Array | None, kind: FixedPoint) -> None:
+    """Write test images as codes (images, *shape) of type `kind`, and their labels if there are any."""
+    arrays = {"codes": codes.astype(code_type(kind)), "type": np.array(str(kind))}
+    with path.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays, **({} if labels is None else {"labels": labels}))
+
+
+def _of_codes(arrays: dict[str, Array], where: str) -> Dataset:
+    """Return what `save_codes` wrote."""
+    codes, kind = arrays["codes"], FixedPoint.parse(str(arrays["type"]))
+    labels = arrays.get("labels", np.zeros(0, np.int64))
+    if not kind.holds(codes):
+        raise DataError(f"{where}: codes from {codes.min()} to {codes.max()} are no codes of {kind}")
+    names = tuple(map(str, range(int(labels.max()) + 1))) if labels.size else ()
+    return Dataset(codes[:0], labels[:0], codes, labels, input_type=kind, names=names)
+
+
 def table(path: Path, data: Data) -> Dataset:
     """Return the Dataset of a CSV file: a row of names, then numbers; the column `data.label` holds the class.
 
@@ -231,11 +256,13 @@ def table(path: Path, data: Data) -> Dataset:
 
 
 def _read_npz(path: Path) -> dict[str, Array]:
-    """Read the four arrays of an .npz file."""
+    """Read the four arrays of an .npz file, or those of `save_codes`."""
     if not path.is_file():
         raise DataError(f"data file {path} does not exist")
     try:
         with np.load(path, allow_pickle=False) as file:
+            if {"codes", "type"} <= set(file.files):
+                return {key: file[key] for key in file.files}
             missing = [key for key in KEYS if key not in file.files]
             if missing:
                 raise DataError(f"{path} must hold {', '.join(KEYS)}; {missing[0]} is missing")

@@ -232,6 +232,11 @@ def grid(values: ArrayLike, *, limit: int = 62) -> tuple[Codes, int]:
     return np.ldexp(array, fraction).astype(np.int64), fraction
 
 
+def code_type(kind: FixedPoint) -> np.dtype[np.integer]:
+    """Return the smallest numpy integer type that holds every code of `kind`."""
+    return np.promote_types(np.min_scalar_type(kind.low), np.min_scalar_type(kind.high))
+
+
 def _mode(kind: type[Mode], text: str, whole: str) -> Mode:
     name = text.removeprefix("AP_").removeprefix("ap_").upper()
     if name not in kind.__members__:

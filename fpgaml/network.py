@@ -402,6 +402,16 @@ def check_identifier(name: str, what: str) -> None:
         )
 
 
+def identifier(text: str, kind: str = "net") -> str:
+    """Return `text` as a C++ identifier that `check_identifier` takes.
+
+    What cannot stand in one becomes an underscore; `kind` goes before a digit, behind a reserved word, and for nothing.
+    """
+    clean = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9]", "_", text)).strip("_") or kind
+    clean = clean if clean[0].isalpha() else f"{kind}_{clean}"
+    return f"{clean}_{kind}" if clean in RESERVED else clean
+
+
 def save(network: Network, path: Path) -> None:
     """Write a network to `path` (.npz: one JSON header, one array a weight). Equal networks give equal bytes."""
     text, arrays = _pack(network)

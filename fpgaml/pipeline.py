@@ -94,7 +94,7 @@ def run(
     check_card(card)
     workspace = Workspace.open(card, base)
     for step in STEPS[begin : end + 1]:
-        _do(step, workspace, force or (first is not None and step.name == first), listener or Silent())
+        do_step(step, workspace, force or (first is not None and step.name == first), listener or Silent())
     return workspace
 
 
@@ -128,7 +128,8 @@ def _place(name: str | None, default: int) -> int:
     return names.index(name)
 
 
-def _do(step: Step, workspace: Workspace, force: bool, listener: Listener) -> None:
+def do_step(step: Step, workspace: Workspace, force: bool, listener: Listener) -> None:
+    """Do one step unless what it is made from is unchanged. Raises: ConfigError if that is missing."""
     missing = [name for name in step.needs if not (workspace / name).exists()]
     if missing:
         maker = next(s.name for s in STEPS if missing[0] in s.makes)
@@ -221,8 +222,8 @@ def _quantize(workspace: Workspace, listener: Listener) -> str:
     network = reading.network
     codes = emulate.trace(network, golden)
     workspace.write("network.npz", lambda path: save(network, path))
-    _write_npz(workspace, "golden.npz", codes)
-    _write_npz(workspace, "keras_golden.npz", keras_golden)
+    write_npz(workspace, "golden.npz", codes)
+    write_npz(workspace, "keras_golden.npz", keras_golden)
     record = {"keras_names": reading.keras_names, "notes": reading.notes, "apart": reading.apart}
     workspace.write("stages.json", lambda path: path.write_text(json.dumps(stages, indent=1), encoding="utf-8"))
     workspace.write("reading.json", lambda path: path.write_text(json.dumps(record, indent=1), encoding="utf-8"))
@@ -300,7 +301,7 @@ def _csim(workspace: Workspace, listener: Listener) -> str:
     all_images = {name: layers[layer] for name, layer in found.items()}
     golden = np.load(workspace / "golden.npz")[network.input.name]
     _, layers = csim.simulate(program, golden, trace=True)
-    _write_npz(workspace, "csim.npz", all_images | {f"layer.{name}": codes for name, codes in layers.items()})
+    write_npz(workspace, "csim.npz", all_images | {f"layer.{name}": codes for name, codes in layers.items()})
     rate = total / (simulated - compiled)
     return f"{total:,} images, compiled in {compiled - start:.1f} s, {rate:,.0f} images/s"
 
@@ -324,7 +325,7 @@ def _compare(workspace: Workspace, listener: Listener) -> str:
     data, network = verbs.load_data(workspace.card), load(workspace / "network.npz")
     comparison = load_comparison(workspace, network, data)
     proof = prove(workspace, network, comparison)
-    head = compare_head(workspace, network, data)
+    head = None if proof.failure else compare_head(workspace, network, data)
     text = json.dumps(results.comparison_record(comparison, proof) | {"head": head}, indent=1)
     workspace.write("comparison.json", lambda path: path.write_text(text, encoding="utf-8"))
     if proof.failure:
@@ -355,7 +356,7 @@ def compare_head(workspace: Workspace, network: Network, data: Dataset) -> dict[
         "type": str(kind),
         "values": int(theirs.size),
         "changed": changed_classes(ours[network.output.name], theirs),
-        "correct": float((theirs.argmax(axis=-1) == data.y_test).mean()),
+        "correct": float((theirs.argmax(axis=-1) == data.y_test).mean()) if data.labelled else None,
     }
 
 
@@ -400,8 +401,8 @@ STEPS = (
         "compare",
         _compare,
         (
-            "network.npz", "float_logits.npy", "quantized_logits.npy", "golden.npz", "keras_golden.npz", "csim.npz",
-            "reading.json",
+            "network.npz", "reading.json", "float_logits.npy", "quantized_logits.npy", "golden.npz", "keras_golden.npz",
+            "csim.npz",
         ),
         ("comparison.json",),
         ("data",),
@@ -429,7 +430,7 @@ class Proof(NamedTuple):
 
     logits: int
     csim_mismatches: int
-    keras_mismatches: int
+    keras_mismatches: int | None  # None without a Keras model
     no_reference: str
     layers: dict[str, dict[str, int]]
     failure: str
@@ -437,14 +438,14 @@ class Proof(NamedTuple):
 
 
 def load_comparison(workspace: Workspace, network: Network, data: Dataset) -> Comparison:
-    """Return the four executions of a run on its test images: float, QKeras, emulator, C simulation."""
+    """Return the executions of a run on its test images: float and QKeras if they are there, emulator, C simulation."""
     out = tensor_types(network)[network.output.name]
     flat = (len(data.x_test), -1)
     with np.load(workspace / "csim.npz") as file:
         simulated = out.decode(file["logits"]).reshape(flat)
+    files = {"float": workspace / "float_logits.npy", "QKeras": workspace / "quantized_logits.npy"}
     executions = (
-        Execution("float", np.load(workspace / "float_logits.npy").reshape(flat)),
-        Execution("QKeras", np.load(workspace / "quantized_logits.npy").reshape(flat)),
+        *(Execution(name, np.load(path).reshape(flat)) for name, path in files.items() if path.is_file()),
         Execution("emulator", out.decode(emulate.run(network, data.x_test)).reshape(flat)),
         Execution("C simulation", simulated),
     )
@@ -461,22 +462,23 @@ def prove(workspace: Workspace, network: Network, comparison: Comparison) -> Pro
     with np.load(workspace / "golden.npz") as file:
         codes = emulate.trace(built, file[network.input.name])
     golden = {name: types[name].decode(found) for name, found in codes.items()}
-    with np.load(workspace / "keras_golden.npz") as file:
-        keras = {name: file[name] for name in file.files}
     with np.load(workspace / "csim.npz") as file:
         simulated = {
             name.removeprefix("layer."): types[name.removeprefix("layer.")].decode(file[name])
             for name in file.files
             if name.startswith("layer.")
         }
-    sides = {"C simulation": simulated, "QKeras": keras}
+    sides = {"C simulation": simulated}
+    if any(execution.name == "QKeras" for execution in comparison.executions):
+        with np.load(workspace / "keras_golden.npz") as file:
+            sides["QKeras"] = {name: file[name] for name in file.files}
     layers = {
         side: {name: int((golden[name] != values[name]).sum()) for name in order if name in values}
         for side, values in sides.items()
     }
     limit = float32_limit(network)
     apart = json.loads((workspace / "reading.json").read_text(encoding="utf-8"))["apart"]
-    why = f"sums of layer {limit!r} can leave what float32 holds exactly" if limit else ""
+    why = f"what layer {limit!r} computes can leave what float32 holds exactly" if limit else ""
     why = why or next((f"layer {name!r}: {text}" for name, text in apart.items()), "")
     counts = {side: comparison.mismatches("emulator", side) for side in sides}
     total = comparison["emulator"].logits.size
@@ -489,9 +491,10 @@ def prove(workspace: Workspace, network: Network, comparison: Comparison) -> Pro
             failure = _failure(side, counts[side], total, found, comparison, network.output.name)
             break
     summary = f"0 of {total:,} logits differ: emulator = C simulation"
-    short = "float32 limit" if limit else "rounded to a stated grid"
-    summary += f" (QKeras: {counts['QKeras']:,} differ, {short})" if why else " = QKeras"
-    return Proof(total, counts["C simulation"], counts["QKeras"], why, layers, failure, summary)
+    if "QKeras" in sides:
+        short = "float32 limit" if limit else "rounded to a stated grid"
+        summary += f" (QKeras: {counts['QKeras']:,} differ, {short})" if why else " = QKeras"
+    return Proof(total, counts["C simulation"], counts.get("QKeras"), why, layers, failure, summary)
 
 
 def _failure(side: str, count: int, total: int, found: Difference | None, comparison: Comparison, output: str) -> str:
@@ -512,7 +515,7 @@ def _built(workspace: Workspace) -> tuple[Network, Design]:
 def _save(workspace: Workspace, name: str, model: Any, history: History, logits: Floats, store: Any) -> None:
     store.save(model, workspace / f"{name}.keras")
     workspace.write(f"{name}_history.json", lambda path: path.write_text(history.to_json(), encoding="utf-8"))
-    workspace.write(f"{name}_logits.npy", lambda path: _write_npy(path, logits))
+    workspace.write(f"{name}_logits.npy", lambda path: write_npy(path, logits))
 
 
 @contextlib.contextmanager
@@ -530,12 +533,15 @@ def _diverged_saved(path: Path) -> Iterator[None]:
         raise ConfigError(f"{error}; it is saved as {path}") from error
 
 
-def _write_npy(path: Path, array: Any) -> None:
+def write_npy(path: Path, array: Any) -> None:
+    """Write an array to exactly `path`."""
     with path.open("wb") as file:
         np.save(file, array)
 
 
-def _write_npz(workspace: Workspace, name: str, arrays: dict[str, Any]) -> None:
+def write_npz(workspace: Workspace, name: str, arrays: dict[str, Any]) -> None:
+    """Write arrays to a file of the run."""
+
     def write(path: Path) -> None:
         with path.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)

@@ -29,11 +29,12 @@ from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError
 from fpgaml.fixed import Codes, FixedPoint
 from fpgaml.floatmodel import FloatModel, build, from_network, types_of
 from fpgaml.histogram import Histogram, Statistics, summarize
-from fpgaml.network import Conv, DepthwiseConv, Network
+from fpgaml.network import Conv, DepthwiseConv, Network, identifier
 from fpgaml.network import load as load_network
 from fpgaml.posttraining import Quantized, quantize, start_types
 from fpgaml.profile import profile_floats
-from fpgaml.runcard import DesignCard, load_card
+from fpgaml.runcard import DesignCard
+from fpgaml.target import find_run
 
 if TYPE_CHECKING:
     from fpgaml.learn.floats import FloatReading
@@ -72,7 +73,7 @@ class Subject:
         """Return the statistics of the float weights and activations over the test images; empty if there are none."""
         if self.reading is None:
             return {}
-        found = self._float_ranges(self.test[0][:FLOAT_IMAGES]) | profile_floats([self.reading.model.weights])
+        found = self._float_ranges(self.images[:FLOAT_IMAGES]) | profile_floats([self.reading.model.weights])
         return {name: summarize(one) for name, one in found.items() if one.total}
 
     def _float_ranges(self, codes: Codes) -> dict[str, Histogram]:
@@ -90,9 +91,21 @@ class Subject:
         return self._shaped(self.data.x_train[held_out]), self.data.y_train[held_out].astype(np.int64)
 
     @property
+    def images(self) -> Codes:
+        """Test images as codes of the network's input."""
+        return self._shaped(self.data.x_test)
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """Labels of the test images, if there are any."""
+        return self.data.y_test.astype(np.int64) if self.data.labelled else None
+
+    @property
     def test(self) -> tuple[Codes, NDArray[np.int64]]:
-        """Test images as codes of the network's input, with labels."""
-        return self._shaped(self.data.x_test), self.data.y_test.astype(np.int64)
+        """Test images as codes of the network's input, with labels. Raises: DataError if there are none."""
+        if (labels := self.labels) is None:
+            raise DataError(f"the images of {self.name!r} have no labels to count right answers with; give --data")
+        return self.images, labels
 
     def _shaped(self, images: NDArray[Any]) -> Codes:
         """Return images in the shape that the network takes, e.g. (784,) for (28, 28, 1)."""
@@ -114,15 +127,10 @@ def open_subject(path: Path, data: str | None = None) -> Subject:
     """
     if not path.exists():
         raise DataError(f"{path} does not exist; name a run card, a run's folder, a saved network or a Keras model")
-    if path.is_dir() and not (path / "run.json").is_file():
-        raise DataError(f"{path} is no run of fpgaml; it has no run.json")
     if path.is_dir() or path.suffix == ".toml":
-        card = load_card(path / "card.toml" if path.is_dir() else path)
-        run = path if path.is_dir() else Path(card.output.folder) / card.name
-        if not (run / "network.npz").is_file():
-            raise ConfigError(f"{path} has no network yet; do its first steps: fpgaml run CARD --to quantize")
-        images = verbs.load_data(card) if data is None else verbs.load_source(data)
-        return _checked(Subject(card.name, images, load_network(run / "network.npz")))
+        found = find_run(path)
+        images = verbs.load_data(found.card) if data is None else verbs.load_source(data)
+        return _checked(Subject(found.card.name, images, found.network))
     match path.suffix:
         case ".npz":
             network = load_network(path)
@@ -223,29 +231,22 @@ def open_float(path: Path, data: Dataset) -> Subject:
     """Return a float Keras model as a Subject. Raises: UnsupportedLayer, FormatError, DataError."""
     from fpgaml.learn import floats, store
 
-    model, name = store.load(path), network_name(path)
+    model, name = store.load(path), identifier(path.stem)
     return _checked(Subject(name, data, None, model, floats.read(model, name=name)))
 
 
 def _open_keras(path: Path, data: Dataset) -> Subject:
     from fpgaml.learn import store
 
-    model, name = store.load(path), network_name(path)
+    model, name = store.load(path), identifier(path.stem)
     if any(type(layer).__module__.startswith("qkeras") for layer in model.layers):
         return Subject(name, data, verbs.read_model(model, name, data.input_type).network)
     return open_float(path, data)
 
 
-def network_name(path: Path) -> str:
-    """Return a file's name as a C++ identifier."""
-    from fpgaml.learn.read import Builder
-
-    return Builder().name(path.stem)
-
-
 def _checked(subject: Subject) -> Subject:
     """Refuse data of another shape or type than the network takes before any work."""
-    _ = subject.test
+    _ = subject.images
     if subject.network is not None and subject.network.input.type != subject.data.input_type:
         raise DataError(
             f"{subject.name!r} takes codes of {subject.network.input.type}, and the data are codes of "

@@ -280,6 +280,7 @@ class Model(Section):
 
     layers: tuple[Annotated[AnyLayer, Field(discriminator="kind")], ...] = Field(default=LECTURE, validate_default=True)
     function: str = Field(default="", description="'module:function' instead of layers; it gets the input shape")
+    file: str = Field(default="", description="the model made elsewhere that `fpgaml convert` read; nothing is trained")
 
     @field_validator("layers")
     @classmethod
@@ -307,6 +308,14 @@ class Model(Section):
         if function and not re.fullmatch(r"[\w.]+:\w+", function):
             raise ValueError("must be 'module:function'")
         return function
+
+    def must_be_made_here(self) -> None:
+        """Raise ConfigError if the model was made elsewhere, so that there is nothing to train."""
+        if self.file:
+            raise ConfigError(
+                f"model.file: {self.file} was made elsewhere and is not trained here; to convert it again: "
+                "fpgaml convert MODEL"
+            )
 
 
 def _check_outputs(layers: list[AnyLayer]) -> None:
@@ -554,8 +563,8 @@ class RunCard(Section):
 
     @model_validator(mode="after")
     def _layers_exist(self) -> RunCard:
-        """Refuse settings for a layer that the model has not (a Python function's layers are known later)."""
-        if self.model.function:
+        """Refuse settings for a layer that the model has not (those of a Python function or a file are known later)."""
+        if self.model.function or self.model.file:
             return self
         names = [layer.name for layer in self.model.layers]
         weighted = [la.name for la in self.model.layers if isinstance(la, DenseLayer | Conv1DLayer | Conv2DLayer)]
@@ -680,6 +689,8 @@ def to_toml(card: RunCard) -> str:
     """Return the card as TOML, without what is as by default; ``card_of(tomllib.loads(to_toml(c))) == c``."""
     dump = card.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
     dump = {"name": card.name, **dump}
+    if card.model.file:
+        dump["model"].pop("layers", None)
     if "layers" in dump.get("model", {}):
         dump["model"]["layers"] = [{"kind": layer.kind, **_short(layer)} for layer in card.model.layers]
     return "\n".join(_toml_lines(dump, ())) + "\n"

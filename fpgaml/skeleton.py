@@ -50,8 +50,9 @@ def skeleton(card: RunCard, shape: Shape) -> Network | None:
 
     None where the layers are not known before training: a Python function makes the model, or compression reshapes it.
 
-    Raises: ConfigError where the layers do not fit the images or each other.
+    Raises: ConfigError where the layers do not fit the images or each other, or the model was made elsewhere.
     """
+    card.model.must_be_made_here()
     neurons = Stage.PRUNE in card.compress and card.compression.structure is Structure.NEURONS
     if card.model.function or Stage.SVD in card.compress or neurons:
         return None

@@ -17,7 +17,7 @@ from fpgaml.boards import find_board, find_part
 from fpgaml.design import Design
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.fixed import PIXEL
-from fpgaml.network import Network
+from fpgaml.network import Network, identifier
 from fpgaml.runcard import RunCard, changed, load_card
 from fpgaml.skeleton import skeleton
 
@@ -39,26 +39,38 @@ def find(path: str | Path, base: Path | None = None) -> Target:
     """
     path = Path(path)
     if path.is_dir():
-        if not (path / "run.json").is_file():
-            raise DataError(f"{path} is no run of fpgaml; it has no run.json")
-        return _of_run(path, load_card(path / "card.toml"))
+        return find_run(path)
     if not path.exists():
         raise DataError(f"{path} does not exist; name a run card, a run's folder, a network.npz or a Keras model")
     match path.suffix:
         case ".toml":
             card = load_card(path)
-            run = (base or Path(card.output.folder)) / card.name
-            return _of_run(run, card) if (run / "network.npz").is_file() else _untrained(card)
+            made = (_folder(card, base) / "network.npz").is_file()
+            return find_run(path, base) if made else _untrained(card)
         case ".npz":
             return Target(networks.load(path), RunCard(), None, str(path))
         case ".keras" | ".h5":
             from fpgaml.learn import store
 
             model = store.load(path)
-            reading = verbs.read_model(model, _identifier(path.stem), PIXEL)
+            reading = verbs.read_model(model, identifier(path.stem), PIXEL)
             return Target(reading.network, RunCard(), None, str(path))
         case _:
             raise DataError(f"{path} must be a run card (.toml), a run's folder, a Network (.npz) or a Keras model")
+
+
+def find_run(path: Path, base: Path | None = None) -> Target:
+    """Return the run of a run card, or in a run's folder; `base` as for `find`.
+
+    Raises: DataError if a folder is no run; ConfigError if the run has no network yet.
+    """
+    if path.is_dir() and not (path / "run.json").is_file():
+        raise DataError(f"{path} is no run of fpgaml; it has no run.json")
+    card = load_card(path / "card.toml" if path.is_dir() else path)
+    run = path if path.is_dir() else _folder(card, base)
+    if not (run / "network.npz").is_file():
+        raise ConfigError(f"{path} has no network yet; do its first steps: fpgaml run CARD --to quantize")
+    return Target(networks.load(run / "network.npz"), card, run, f"run {run}")
 
 
 def design_of(target: Target, *, board: str | None = None, part: str | None = None) -> Design:
@@ -72,10 +84,8 @@ def design_of(target: Target, *, board: str | None = None, part: str | None = No
     return card.design.resolve()
 
 
-def _of_run(run: Path, card: RunCard) -> Target:
-    if not (run / "network.npz").is_file():
-        raise ConfigError(f"run {run} has no network yet; do its first steps: fpgaml run CARD --to quantize")
-    return Target(networks.load(run / "network.npz"), card, run, f"run {run}")
+def _folder(card: RunCard, base: Path | None) -> Path:
+    return (base or Path(card.output.folder)) / card.name
 
 
 def _untrained(card: RunCard) -> Target:
@@ -83,8 +93,3 @@ def _untrained(card: RunCard) -> Target:
     if made is None:
         raise ConfigError(f"card {card.name!r} takes its model from a Python function; run it first: fpgaml run CARD")
     return Target(made, card, None, f"card {card.name!r}, not trained yet: weights drawn at random")
-
-
-def _identifier(stem: str) -> str:
-    kept = "".join(c if c.isascii() and c.isalnum() else "_" for c in stem).strip("_")
-    return kept if kept and kept[0].isalpha() else f"n_{kept}"

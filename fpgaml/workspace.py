@@ -7,6 +7,7 @@
       network.npz          the Network              reading.json           where its layers come from
       stages.json          accuracy and cost of the network after each stage of compression
       golden.npz           test images and every layer's codes, by the emulator; keras_golden.npz by Keras
+      images.npz           of a model made elsewhere (conversion.py): all images as codes, with their labels
       profile.json         ranges and used bits of every tensor
       hls/                 the HLS project          csim.npz               what its C++ computed
       synth/               vendor runs              reports/  board/       reports from elsewhere, board packages
@@ -60,7 +61,7 @@ class Workspace:
                 raise ConfigError(f"output folder {folder} cannot be written; choose another with output.folder")
         except (PermissionError, NotADirectoryError, FileExistsError) as error:
             raise ConfigError(f"output folder {folder} cannot be written: {error.strerror}") from error
-        record = _read_mark(mark)
+        record = read_mark(mark)
         if record.get("name", card.name) != card.name:
             raise ConfigError(f"output folder {folder} belongs to run {record['name']!r}, not {card.name!r}")
         made = cls(card, folder, record.get("steps", {}))
@@ -120,7 +121,8 @@ def digest_of(path: Path) -> str:
     return sha.hexdigest()
 
 
-def _read_mark(mark: Path) -> dict[str, Any]:
+def read_mark(mark: Path) -> dict[str, Any]:
+    """Return what a run.json says; empty if there is none. Raises: FormatError if it cannot be read."""
     if not mark.is_file():
         return {}
     try:

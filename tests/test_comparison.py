@@ -7,7 +7,7 @@ import pytest
 
 from fpgaml import emulate
 from fpgaml.accumulate import tensor_types
-from fpgaml.comparison import Difference, first_difference
+from fpgaml.comparison import Difference, first_difference, float32_limit
 from fpgaml.errors import DataError
 from fpgaml.fixed import FixedPoint, Overflow, Rounding
 from fpgaml.network import (
@@ -259,3 +259,11 @@ def test_float32_that_cannot_hold_the_sums():
     assert str(found.diagnosis) == (
         f"float32 limit: in Keras, its sums need up to {bits} bits, more than float32's 24 and sign: it rounds them"
     )
+
+
+@pytest.mark.parametrize(("window", "limit"), [((3,), "mean"), ((4,), None)])
+def test_float32_cannot_be_trusted_with_a_mean_that_is_on_no_grid(window, limit):
+    kind = FixedPoint(8, 0, False, Rounding.RND_CONV, Overflow.SAT)
+    image = Input("x", (), (12, 1), FixedPoint(8, 0, False))
+    net = Network("net", (image, AveragePool("mean", ("x",), window, window, ((0, 0),), kind)))
+    assert float32_limit(net) == limit

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from fpgaml.dataset import PIXEL, images, load, read_idx
+from fpgaml.dataset import PIXEL, images, load, read_idx, save_codes
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.fixed import FixedPoint
 from fpgaml.runcard import Data, Normalize
@@ -251,3 +251,23 @@ def test_a_table_without_the_label_column(tmp_path):
     with pytest.raises(ConfigError) as caught:
         load("hits.csv", tmp_path, Data(label="labels"))
     assert str(caught.value) == f"data.label: {path} has no column 'labels'; did you mean 'label'?"
+
+
+def test_codes_that_were_saved_are_test_images_of_their_type(tmp_path):
+    kind = FixedPoint(10, 3)
+    codes = np.array([[-512, 511], [0, 1], [2, 3]])
+    save_codes(tmp_path / "images.npz", codes, np.array([0, 2, 1]), kind)
+    found = load("images.npz", tmp_path)
+    np.testing.assert_array_equal(found.x_test, codes)
+    assert (found.x_test.dtype, found.input_type, found.names, found.shape) == (np.int32, kind, ("0", "1", "2"), (2,))
+    assert (found.y_test.tolist(), len(found.x_train), found.labelled) == ([0, 2, 1], 0, True)
+    save_codes(tmp_path / "images.npz", codes, None, kind)
+    found = load("images.npz", tmp_path)
+    assert (found.labelled, len(found.y_test), found.classes) == (False, 0, 0)
+
+
+def test_codes_of_another_type_are_refused(tmp_path):
+    np.savez(tmp_path / "images.npz", codes=np.array([[300]]), type="ufixed<8,0>")
+    with pytest.raises(DataError) as caught:
+        load("images.npz", tmp_path)
+    assert str(caught.value) == f"{tmp_path}/images.npz: codes from 300 to 300 are no codes of ufixed<8,0>"

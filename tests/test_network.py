@@ -3,7 +3,7 @@ import pytest
 
 from fpgaml.errors import ConfigError, DataError, FormatError
 from fpgaml.fixed import FixedPoint
-from fpgaml.network import Dense, Flatten, Input, Network, Weights, load, save
+from fpgaml.network import Dense, Flatten, Input, Network, Weights, check_identifier, identifier, load, save
 from tests.networks import cnn, mlp, weights
 
 RNG = np.random.default_rng(0)
@@ -86,3 +86,15 @@ def test_damaged_files_are_refused(content, tmp_path):
     path.write_bytes(content)
     with pytest.raises(FormatError, match=r"n\.npz is not a network that fpgaml saved"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("mnist_mlp", "mnist_mlp"), ("my model-2.1", "my_model_2_1"), ("2nd", "net_2nd"), ("__a__b__", "a_b"),
+        ("model", "model_net"), ("größe", "gr_e"), ("", "net"), ("---", "net"),
+    ],
+)  # fmt: skip
+def test_any_text_makes_an_identifier(text, found):
+    assert identifier(text) == found
+    check_identifier(found, "test")

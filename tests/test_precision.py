@@ -40,6 +40,10 @@ def test_images_take_the_shape_of_the_input():
     labels = np.array([0, 1])
     data = Dataset(images, labels, images, labels, network.input.type, ("0", "1"))
     assert precision.Subject("n", data, network).test[0].tolist() == images.reshape(2, 12).tolist()
+    bare = precision.Subject("n", Dataset(images, labels[:0], images, labels[:0], network.input.type, ()), network)
+    assert (bare.images.tolist(), bare.labels) == (images.reshape(2, 12).tolist(), None)
+    with pytest.raises(DataError, match=r"^the images of 'n' have no labels to count right answers with; give --data$"):
+        _ = bare.test
 
 
 @pytest.mark.parametrize(

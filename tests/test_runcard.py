@@ -245,3 +245,14 @@ def test_a_record_of_a_training_is_known_again_though_keys_came_later():
     assert not trained_as(card, record)
     assert not trained_as(card, {"quantization": {"weight_bit": 4}})
     assert not trained_as(card, None)
+
+
+def test_a_model_made_elsewhere_has_no_layers_and_is_not_trained():
+    card = card_of({"name": "n", "model": {"file": "m.keras"}, "design": {"layers": {"dense": {"reuse_factor": 2}}}})
+    assert "layers = [" not in to_toml(card)
+    assert card_of(tomllib.loads(to_toml(card))) == card
+    with pytest.raises(ConfigError) as caught:
+        card.model.must_be_made_here()
+    assert str(caught.value) == (
+        "model.file: m.keras was made elsewhere and is not trained here; to convert it again: fpgaml convert MODEL"
+    )

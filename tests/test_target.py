@@ -67,3 +67,11 @@ def test_skeleton_has_the_parameters_of_the_card():
     counts = [w.codes.size for layer in made for w in fpgaml.network.weights_of(layer).values()]
     assert sum(counts) == 8746  # 12 (9 + 1) + 24 (12 x 9 + 1) + 10 (600 + 1)
     assert made.shapes["logits"] == (10,)
+
+
+def test_a_run_without_a_network(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "card.toml").write_text("")
+    with pytest.raises(ConfigError) as caught:
+        target.find(tmp_path)
+    assert str(caught.value) == (f"{tmp_path} has no network yet; do its first steps: fpgaml run CARD --to quantize")

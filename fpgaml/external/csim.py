@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from fpgaml.accumulate import tensor_types
 from fpgaml.errors import FormatError, ToolFailed
 from fpgaml.external.process import find_tool, run_tool, stop
-from fpgaml.fixed import Codes, FixedPoint
+from fpgaml.fixed import Codes, code_type
 from fpgaml.network import Network
 
 HARNESS = Path(__file__).with_name("csim.cpp.in")
@@ -234,11 +234,6 @@ def harness(network: Network, project: Path) -> tuple[str, tuple[tuple[str, int]
     }
     source = re.sub(r"@(\w+)@", lambda m: names[m[1]], HARNESS.read_text(encoding="utf-8"))
     return source, traced, in_code
-
-
-def code_type(kind: FixedPoint) -> np.dtype[np.integer]:
-    """Return the smallest numpy integer type that holds every code of `kind`."""
-    return np.promote_types(np.min_scalar_type(kind.low), np.min_scalar_type(kind.high))
 
 
 def _compile(compiler: str, flags: tuple[str, ...], project: Path, source: str, folder: Path, log: Path) -> None:

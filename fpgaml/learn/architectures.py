@@ -30,8 +30,10 @@ def build(model: rc.Model, shape: tuple[int, ...], *, seed: int = 0, folder: Pat
 
     `seed` decides the initial weights: it sets the global seed of Keras, numpy and Python.
 
-    Raises: ConfigError if a layer cannot take what the one before it gives, or the function cannot be loaded.
+    Raises: ConfigError if a layer cannot take what the one before it gives, or the function cannot be loaded, or
+    the model was made elsewhere.
     """
+    model.must_be_made_here()
     keras.utils.set_random_seed(seed)
     if model.function:
         return _from_function(model.function, shape, folder)

@@ -47,6 +47,13 @@ class Inspection:
     refused: frozenset[str]
     findings: tuple[Finding, ...]
 
+    @property
+    def keras_names(self) -> dict[str, str]:
+        """{network layer: Keras layer} of all that Keras computes too, and of the output in any case; of a reading."""
+        assert self.reading is not None
+        out = self.reading.network.output.name
+        return self.reading.keras_names | {out: self.origin[out][0]}
+
 
 @dataclass
 class _Walk:

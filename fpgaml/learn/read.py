@@ -30,7 +30,6 @@ from fpgaml.errors import DataError, UnsupportedLayer
 from fpgaml.fixed import PIXEL, FixedPoint, Floats, Overflow, Rounding, grid, smallest
 from fpgaml.learn.quantizers import Rounded, meaning, quantized, rounded, tabulate
 from fpgaml.network import (
-    RESERVED,
     Activation,
     Add,
     Affine,
@@ -51,6 +50,7 @@ from fpgaml.network import (
     Shape,
     Table,
     Weights,
+    identifier,
 )
 
 TABLE_INDEX = FixedPoint(10, 4, True, Rounding.RND_CONV, Overflow.SAT)
@@ -163,9 +163,7 @@ class Builder:
 
     def name(self, wanted: str) -> str:
         """Return `wanted` as a new C++ identifier, and note it if it had to change."""
-        clean = re.sub(r"_+", "_", re.sub(r"\W", "_", wanted)).strip("_") or "layer"
-        clean = f"l_{clean}" if not clean[0].isalpha() else clean
-        clean = f"{clean}_layer" if clean in RESERVED else clean
+        clean = identifier(wanted, "layer")
         found, number = clean, 2
         while found in self.shapes:
             found, number = f"{clean}_{number}", number + 1

@@ -100,15 +100,17 @@ def score_all(workspace: Workspace, network: Network, data: Dataset) -> dict[str
 
 
 def comparison_record(comparison: Comparison, proof: Proof) -> dict[str, Any]:
-    """Return the comparison as JSON-ready data."""
+    """Return the comparison as JSON-ready data; what needs a float model or labels is None or empty without them."""
     reference = "C simulation"
-    wrong = comparison.disagreements("float", reference)
+    labelled = len(comparison.labels) > 0
+    floating = labelled and any(execution.name == "float" for execution in comparison.executions)
+    wrong = comparison.disagreements("float", reference) if floating else np.zeros(0, np.int64)
     return {
         "executions": [
             {
                 "name": execution.name,
-                "accuracy": comparison.accuracy(execution.name),
-                "agreement_with_float": comparison.agreement(execution.name, "float"),
+                "accuracy": comparison.accuracy(execution.name) if labelled else None,
+                "agreement_with_float": comparison.agreement(execution.name, "float") if floating else None,
                 "mismatching_logits": None
                 if execution.name == "float"
                 else comparison.mismatches(execution.name, reference),
@@ -120,7 +122,7 @@ def comparison_record(comparison: Comparison, proof: Proof) -> dict[str, Any]:
         "failure": proof.failure,
         "no_reference": proof.no_reference,
         "layers": proof.layers,
-        "confusion": {name: comparison.confusion(name).tolist() for name in ("float", reference)},
+        "confusion": {name: comparison.confusion(name).tolist() for name in ("float", reference) if floating},
         "disagreements": [
             {
                 "image": int(image),
