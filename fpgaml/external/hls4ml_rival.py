@@ -22,8 +22,8 @@ from hls4ml.model.graph import ModelGraph  # noqa: E402
 
 def main(request_path: str, weights_path: str, images_path: str, result_path: str) -> None:
     """Do the steps and write their times in seconds, with the outputs of predict beside."""
-    # As hls4ml_child.py reads it. Not shared: a child is one file and imports nothing of fpgaml, so that `python -P`
-    # runs it as it lies here, whatever fpgaml is installed.
+    # As hls4ml_child.py reads it. Not shared: these two children are one file each and import nothing of fpgaml, so
+    # that `python -P` runs them as they lie here, whatever fpgaml is installed.
     request = json.loads(Path(request_path).read_text(encoding="utf-8"))
     with np.load(weights_path) as file:
         weights = {key: file[key] for key in file.files}
