@@ -168,9 +168,8 @@ def test_argmax_behind_the_logits_and_an_h5_file(files, tmp_path, monkeypatch, c
 
 def test_what_is_rounded_to_a_grid_is_said_and_not_held_against_keras(files, tmp_path):
     made = convert_model(files / "sigmoid.keras", data=files / "few.npz", base=tmp_path)
-    assert re.fullmatch(
-        r"0 of 120 logits differ: emulator = C simulation \(QKeras: \d+ differ, rounded to a stated grid\)", made.summary
-    )
+    said = r"0 of 120 logits differ: emulator = C simulation \(QKeras: \d+ differ, rounded to a stated grid\)"
+    assert re.fullmatch(said, made.summary)
     assert any(note.startswith("layer 'sig': a sigmoid in floating point is on no grid") for note in made.notes)
 
 
