@@ -64,7 +64,7 @@ def repository_weights(names: Sequence[str]) -> list[float]:
 
 def weighted_quantile(values: Sequence[float], weights: Sequence[float], share: float) -> float:
     """Return the value below which `share` of the weight lies (midpoint rule, linear between)."""
-    order = np.argsort(values)
+    order = np.argsort(values, kind="stable")  # else the order of equal values depends on the processor
     sorted_values = np.asarray(values, dtype=np.float64)[order]
     sorted_weights = np.asarray(weights, dtype=np.float64)[order]
     place = (np.cumsum(sorted_weights) - sorted_weights / 2) / sorted_weights.sum()
