@@ -40,6 +40,7 @@ WIDTHS = (2, 3, 4, 5, 6, 8)
 SPARSITIES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98)
 EPOCHS = 8  # of retraining one candidate
 LEAST = 0.95  # accuracy of interest
+ENOUGH = 0.001  # of accuracy: a point this near the best is as good; half of what chance makes of 6,000 images
 PROBE_IMAGES = 2000  # held-out training images that sensitivity is measured on
 
 SearchProgress = Callable[[str], None]
@@ -163,11 +164,14 @@ def candidates(model: keras.Model, loss: Mapping[str, Mapping[int, float]]) -> t
 def choose(plan: tuple[Candidate, ...], done: Mapping[str, Point]) -> Candidate | None:
     """Return the candidate in the widest gap of cost between trained points, on a log scale; None if none is left.
 
-    The dearest is first. Where a trained point fell below `LEAST` accuracy, nothing cheaper is tried. Of candidates
-    of like cost, sparser ones of more bits and fuller ones of fewer take turns.
+    The dearest is first. Where a trained point fell below `LEAST` accuracy, nothing cheaper is tried; where one is
+    within `ENOUGH` of the best, nothing dearer. Of candidates of like cost, sparser ones of more bits and fuller ones
+    of fewer take turns.
     """
     ground = max((p.weight_bits for p in done.values() if p.validation_accuracy < LEAST), default=0)
-    left = [candidate for candidate in plan if candidate.name not in done and candidate.cost > ground]
+    best = max((p.validation_accuracy for p in done.values()), default=0.0)
+    ceiling = min((p.weight_bits for p in done.values() if p.validation_accuracy >= best - ENOUGH), default=np.inf)
+    left = [candidate for candidate in plan if candidate.name not in done and ground < candidate.cost < ceiling]
     if not left:
         return None
     trained = [np.log(max(point.weight_bits, 1)) for point in done.values()]

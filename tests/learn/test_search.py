@@ -55,6 +55,16 @@ def test_the_widest_gap_is_next():
     assert choose(plan, done) is None
 
 
+def test_nothing_dearer_than_what_is_as_good_as_the_best():
+    plan = tuple(Candidate((("a", 2),), n / 100, cost) for n, cost in enumerate((1000, 900, 300, 90)))
+    done = {plan[0].name: point("", 1000, 0.980), "low": point("", 100, 0.90)}
+    assert choose(plan, done).cost == 300
+    done[plan[2].name] = point("", 300, 0.9791)
+    assert choose(plan, done) is None  # 900 would buy at most a thousandth
+    done[plan[2].name] = point("", 300, 0.9789)
+    assert choose(plan, done).cost == 900
+
+
 def test_the_front():
     found = Found((point("a", 10, 0.9), point("b", 20, 0.8), point("c", 30, 0.95)))
     assert [one.name for one in found.front] == ["a", "c"]
