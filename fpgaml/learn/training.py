@@ -25,7 +25,7 @@ from fpgaml.comparison import classify
 from fpgaml.dataset import Array, Dataset
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.history import Epoch, History, Progress
-from fpgaml.learn.fused import fused
+from fpgaml.learn.fused import compiles, fused
 from fpgaml.learn.pruning import Pruner
 from fpgaml.metrics import cross_entropy
 from fpgaml.runcard import OptimizerKind, Schedule, Training
@@ -71,7 +71,7 @@ def train(
         loss=teacher.loss(binary) if teacher else entropy_loss(binary),
         metrics=[_accuracy],
         steps_per_execution=min(STEPS_PER_CALL, math.ceil(len(learn) / training.batch)),
-        jit_compile=_pays_to_compile(logits),
+        jit_compile=compiles(logits),
     )
     wanted = teacher.targets(dataset.y_train) if teacher else dataset.y_train[:, np.newaxis].astype(np.float32)
     watch = _Watch(model, logits, training, progress, dataset, held_out, pruner)
@@ -185,16 +185,6 @@ def _optimizer(training: Training) -> keras.optimizers.Optimizer:
             return keras.optimizers.Adam(training.learning_rate)
         case OptimizerKind.SGD:
             return keras.optimizers.SGD(training.learning_rate, momentum=training.momentum)
-
-
-def _pays_to_compile(model: keras.Model) -> bool:
-    """Whether XLA makes training faster: it merges the many passes of quantizers and Adam over the weights into few.
-
-    Measured: dense quantized networks train 1.5 to 2 times as fast, dense float ones gain less than compiling costs,
-    and small convolutions become 2.5 to 4.6 times slower.
-    """
-    kinds = [type(layer).__name__ for layer in model.layers]
-    return any(kind.startswith("Q") for kind in kinds) and not any("Conv" in kind for kind in kinds)
 
 
 def _accuracy(targets: Tensor, logits: Tensor) -> Tensor:

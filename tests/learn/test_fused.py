@@ -1,11 +1,12 @@
 """The quick quantizers equal QKeras' own, value and gradient, bit for bit."""
 
+import keras
 import numpy as np
 import pytest
 import qkeras
 import tensorflow as tf
 
-from fpgaml.learn.fused import fused, stand_in
+from fpgaml.learn.fused import compiles, fused, stand_in
 
 VALUES = np.concatenate([
     np.random.default_rng(0).normal(0, 2, 20_000),
@@ -30,14 +31,20 @@ QUANTIZERS = [
 def test_equal_values_and_gradients(quantizer):
     quick = stand_in(quantizer)
     assert quick is not None
-    results = []
-    for function in (quantizer, quick):
-        x = tf.Variable(VALUES)
+
+    def value_and_gradient(function, x):
         with tf.GradientTape() as tape:
+            tape.watch(x)
             y = function(x)
-        results.append((np.asarray(y), np.asarray(tape.gradient(y, x))))
-    np.testing.assert_array_equal(results[0][0], results[1][0])
-    np.testing.assert_array_equal(results[0][1], results[1][1])
+        return y, tape.gradient(y, x)
+
+    x = tf.constant(VALUES)
+    value, gradient = value_and_gradient(quantizer, x)
+    compiled = tf.function(value_and_gradient, jit_compile=True)  # as dense networks train
+    for own in (value_and_gradient, compiled):
+        found, slope = own(quick, x)
+        np.testing.assert_array_equal(found, value)
+        np.testing.assert_array_equal(slope, gradient)
 
 
 @pytest.mark.parametrize(
@@ -58,9 +65,24 @@ def test_others_are_left_alone(quantizer):
     assert stand_in(quantizer) is None
 
 
-def test_quantizers_come_back():
-    import keras
+def model_of(*layers):
+    image = keras.Input((4, 4, 1))
+    last = keras.layers.Flatten()(image)
+    for layer in layers:
+        last = layer(last)
+    return keras.Model(image, last)
 
+
+def test_only_dense_networks_of_known_quantizers_are_compiled():
+    known, other = QUANTIZERS[0], qkeras.ternary(alpha=1)
+    dense = qkeras.QDense(2, kernel_quantizer=known, bias_quantizer=known)
+    assert compiles(model_of(dense, qkeras.QActivation(QUANTIZERS[5])))
+    assert not compiles(model_of(keras.layers.Dense(2)))  # float: compiling costs more than it saves
+    assert not compiles(model_of(dense, qkeras.QDense(2, kernel_quantizer=other)))
+    assert not compiles(model_of(dense, keras.layers.Reshape((2, 1)), keras.layers.Conv1D(1, 1)))
+
+
+def test_quantizers_come_back():
     image = keras.Input((3,))
     dense = qkeras.QDense(2, kernel_quantizer=QUANTIZERS[0], bias_quantizer=QUANTIZERS[0])
     model = keras.Model(image, qkeras.QActivation(QUANTIZERS[5])(dense(image)))
