@@ -40,7 +40,7 @@ HARNESS = Path(__file__).with_name("csim.cpp.in")
 FLAGS = ("-std=gnu++17", "-w")
 # From how many images a core on does the longer compilation of the next level pay? Measured: docs/decisions.md.
 O1_PAYS = 20
-O2_PAYS = 600
+O2_PAYS = 10_000
 O2_PAYS_UNROLLED = 40_000  # io_parallel unrolls every window: thousands of lines, and -O2 takes 20 s longer
 Progress = Callable[[int], None]
 
