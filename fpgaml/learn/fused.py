@@ -22,11 +22,11 @@ Tensor = Any  # a TensorFlow tensor; TensorFlow ships no types
 
 PLACES = ("kernel_quantizer_internal", "depthwise_quantizer_internal", "bias_quantizer_internal", "activation")
 
-
+# the layers that XLA is known to train faster
 DENSE = (
     keras.layers.InputLayer, keras.layers.Flatten, keras.layers.Reshape, keras.layers.Dropout, keras.layers.Dense,
     keras.layers.Activation, keras.layers.BatchNormalization, qkeras.QDense, qkeras.QActivation,
-)  # fmt: skip  # the layers of which XLA is known to make training faster
+)  # fmt: skip
 
 
 @contextmanager
@@ -34,13 +34,11 @@ def fused(model: keras.Model) -> Iterator[None]:
     """Stand in for the quantizers of `model` inside the block."""
     swapped: list[tuple[Any, str, Any]] = []
     try:
-        for layer in model.layers:
-            for place in PLACES:
-                own = getattr(layer, place, None)
-                quick = stand_in(own)
-                if quick is not None:
-                    swapped.append((layer, place, own))
-                    setattr(layer, place, quick)
+        for layer, place, own in _places(model):
+            quick = stand_in(own)
+            if quick is not None:
+                swapped.append((layer, place, own))
+                setattr(layer, place, quick)
         yield
     finally:
         for layer, place, own in swapped:
@@ -54,10 +52,14 @@ def compiles(model: keras.Model) -> bool:
     1.5 to 2 times as fast; dense float ones gain less than compiling costs; small convolutions become 2.5 to 4.6 times
     slower.
     """
-    own = [getattr(layer, place, None) for layer in model.layers for place in PLACES]
-    quantizers = [one for one in own if type(one).__module__.startswith("qkeras")]
+    quantizers = [own for _, _, own in _places(model) if type(own).__module__.startswith("qkeras")]
     plain = all(type(layer) in DENSE for layer in model.layers)
     return plain and bool(quantizers) and all(stand_in(one) is not None for one in quantizers)
+
+
+def _places(model: keras.Model) -> list[tuple[Any, str, Any]]:
+    """Return each layer, place and what is there, or None, where a quantizer may be."""
+    return [(layer, place, getattr(layer, place, None)) for layer in model.layers for place in PLACES]
 
 
 def stand_in(quantizer: Any) -> Callable[[Tensor], Tensor] | None:
