@@ -77,7 +77,7 @@ def run(network: Network, codes: NDArray[Any]) -> Codes:
 
     Raises: DataError if shape or codes do not fit the input.
     """
-    return trace(network, codes, [network.output.name])[network.output.name]
+    return Emulator(network).run(codes)
 
 
 def trace(network: Network, codes: NDArray[Any], names: Collection[str] | None = None) -> dict[str, Codes]:
@@ -85,13 +85,7 @@ def trace(network: Network, codes: NDArray[Any], names: Collection[str] | None =
 
     Raises: DataError if shape or codes do not fit the input; KeyError for a layer that does not exist.
     """
-    wanted = list(network.shapes) if names is None else list(names)
-    found = {name: np.empty((len(codes), *network.shapes[name]), np.int64) for name in wanted}
-    emulator = Emulator(network)
-    for span, tensors in emulator.stream(codes, wanted):
-        for name in wanted:
-            found[name][span] = tensors[name]
-    return found
+    return Emulator(network).trace(codes, names)
 
 
 class Emulator:
@@ -129,11 +123,17 @@ class Emulator:
                 yield from zip(group, pool.map(lambda s: self._forward(codes[s], names), group), strict=True)
 
     def run(self, codes: NDArray[Any]) -> Codes:
-        """Return the output codes, as int64."""
+        """Return the output codes, as `emulate.run` does."""
         name = self.network.output.name
-        found = np.empty((len(codes), *self.network.shapes[name]), np.int64)
-        for span, tensors in self.stream(codes, [name]):
-            found[span] = tensors[name]
+        return self.trace(codes, [name])[name]
+
+    def trace(self, codes: NDArray[Any], names: Collection[str] | None = None) -> dict[str, Codes]:
+        """Return the output codes of layers, as `emulate.trace` does."""
+        shapes = self.network.shapes
+        found = {n: np.empty((len(codes), *shapes[n]), np.int64) for n in (shapes if names is None else names)}
+        for span, tensors in self.stream(codes, list(found)):
+            for name, own in tensors.items():
+                found[name][span] = own
         return found
 
     def _forward(self, codes: NDArray[Any], names: Collection[str]) -> dict[str, Array]:

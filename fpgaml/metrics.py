@@ -5,7 +5,8 @@
     scores.classes[3].recall                  precision, recall, F1 and AUC of one class against the rest
     scores.curves["micro"]                    the ROC curve over all classes together
 
-scikit-learn computes them. Probabilities are the softmax (sigmoid) of the logits, in float64, wherever those come from.
+scikit-learn computes them; its import takes a second and waits for the first call. Probabilities are the softmax
+(sigmoid) of the logits, in float64, wherever those come from.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import auc, confusion_matrix, precision_recall_fscore_support, roc_curve
 
 from fpgaml.comparison import classify
 from fpgaml.errors import DataError
@@ -79,6 +79,8 @@ def score(logits: Array, labels: Array, names: tuple[str, ...]) -> Scores:
 
     Raises: DataError if the numbers of images or classes do not fit, or a class has no image.
     """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
     values, wanted = np.asarray(logits, np.float64), np.asarray(labels).reshape(-1).astype(np.int64)
     if values.ndim != 2 or len(values) != len(wanted):
         raise DataError(f"logits must be (images, outputs) for {len(wanted)} labels, not of shape {values.shape}")
@@ -129,6 +131,8 @@ def cross_entropy(logits: Array, labels: Array) -> float:
 
 
 def _curve(right: Array, chance: Array) -> Curve:
+    from sklearn.metrics import auc, roc_curve
+
     false, true, _ = roc_curve(right, chance)
     area = float(auc(false, true))
     keep = np.unique(np.linspace(0, len(false) - 1, min(len(false), CURVE_POINTS)).round().astype(int))

@@ -34,6 +34,7 @@ Tensor = Any  # a TensorFlow tensor; TensorFlow ships no types
 
 EVALUATION_BATCH = 1000
 STEPS_PER_CALL = 60  # batches in one call into TensorFlow; more gains nothing measurable
+XLA_PAYS = 2000  # from this many batches on: compiling takes about as long as it saves in 1,000
 PLATEAU_PATIENCE = 3  # epochs without a better one before the learning rate is halved
 
 
@@ -62,18 +63,19 @@ def train(
     logits = logits_model(model)
     if logits is model:
         logits = keras.Model(model.inputs[0], model.outputs[0])  # the caller's own is not compiled
-    outputs = int(logits.output_shape[-1])
+    outputs, steps = int(logits.output_shape[-1]), math.ceil(len(learn) / training.batch)
     binary = outputs == 1
     if training.loss == ("categorical" if binary else "binary"):
         raise ConfigError(f"training.loss must be 'auto' for a model of {outputs} output(s), not {training.loss!r}")
     logits.compile(
         optimizer=_optimizer(training),
         loss=teacher.loss(binary) if teacher else entropy_loss(binary),
-        metrics=[_accuracy],
-        steps_per_execution=min(STEPS_PER_CALL, math.ceil(len(learn) / training.batch)),
-        jit_compile=compiles(logits),
+        metrics=[keras.metrics.MeanMetricWrapper(_accuracy, name="accuracy")],
+        steps_per_execution=min(STEPS_PER_CALL, steps),
+        jit_compile=steps * training.epochs >= XLA_PAYS and compiles(logits),
     )
     wanted = teacher.targets(dataset.y_train) if teacher else dataset.y_train[:, np.newaxis].astype(np.float32)
+    logits.optimizer.build(logits.trainable_variables)  # before tracing, which else happens twice
     watch = _Watch(model, logits, training, progress, dataset, held_out, pruner)
     images = _batches(dataset, wanted, learn, training.batch, training.seed)
     with fused(logits), pruner.attached() if pruner else nullcontext():
@@ -196,9 +198,6 @@ def _accuracy(targets: Tensor, logits: Tensor) -> Tensor:
     return tf.cast(found == targets[:, 0], tf.float32)
 
 
-_accuracy.__name__ = "accuracy"  # what Keras calls the figure
-
-
 def _batches(dataset: Dataset, targets: Array, chosen: Array, batch: int, seed: int) -> tf.data.Dataset:
     """Return shuffled batches of (images, targets); another order each epoch, the same in each run."""
     codes = tf.constant(dataset.x_train)
@@ -234,6 +233,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no 
         self.steps = math.ceil((len(dataset.x_train) - len(held_out)) / training.batch)
         self.epoch = 0
         self.held = (dataset.values(dataset.x_train[held_out]), dataset.y_train[held_out]) if held_out.size else None
+        self.answer = tf.function(lambda images: logits(images, training=False), reduce_retracing=True)
         self.epochs: list[Epoch] = []
         self.kept = 0
         self.score = (-math.inf, -math.inf)
@@ -286,7 +286,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no 
             return None, None
         images, labels = self.held
         logits = np.concatenate([
-            np.asarray(self.logits(images[start : start + EVALUATION_BATCH], training=False), np.float64)
+            np.asarray(self.answer(images[start : start + EVALUATION_BATCH]), np.float64)
             for start in range(0, len(images), EVALUATION_BATCH)
         ])  # fmt: skip
         return cross_entropy(logits, labels), float((classify(logits) == labels).mean())

@@ -1,4 +1,7 @@
-"""From the files of a run to report.md, report.json and figures: reading and drawing, no computing of results."""
+"""From the files of a run to report.md, report.json and figures: reading and drawing, no computing of results.
+
+matplotlib is imported when something is drawn, and not before.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from fpgaml.report import figures, results
-
 if TYPE_CHECKING:
     from fpgaml.workspace import Workspace
 
 
 def write_report(workspace: Workspace) -> str:
     """Write report.md, report.json and figures/ of a run; return one line that says where."""
+    from fpgaml.report import figures, results
+
     facts = results.gather(workspace)
     (workspace / "figures").mkdir(exist_ok=True)
     drawn = figures.draw_all(workspace, facts)

@@ -76,6 +76,7 @@ def _write(figure: Figure, path: Path, kind: str) -> None:
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     with rc_context({"svg.hashsalt": "fpgaml"}):  # else the names inside an SVG are random
         figure.savefig(path, format=kind, dpi=130, metadata=metadata)
+    figure.set_layout_engine("none")  # all is in its place now: the next kind need not find it again
 
 
 def learning_curves(histories: dict[str, History]) -> tuple[Figure, str]:

@@ -77,7 +77,8 @@ def test_only_dense_networks_of_known_quantizers_are_compiled():
     known, other = QUANTIZERS[0], qkeras.ternary(alpha=1)
     dense = qkeras.QDense(2, kernel_quantizer=known, bias_quantizer=known)
     assert compiles(model_of(dense, qkeras.QActivation(QUANTIZERS[5])))
-    assert not compiles(model_of(keras.layers.Dense(2)))  # float: compiling costs more than it saves
+    assert compiles(model_of(keras.layers.Dense(2)))
+    assert not compiles(model_of(keras.layers.Reshape((4, 4, 1)), keras.layers.Conv2D(1, 1)))
     assert not compiles(model_of(dense, qkeras.QDense(2, kernel_quantizer=other)))
     assert not compiles(model_of(dense, keras.layers.Reshape((2, 1)), keras.layers.Conv1D(1, 1)))
 
