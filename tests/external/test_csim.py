@@ -43,13 +43,18 @@ def test_stock_and_lean_types_give_the_same_bits(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("unrolled", "levels"),
-    [(False, ["-O0", "-O1", "-O1", "-O2", "-O2"]), (True, ["-O0", "-O1", "-O1", "-O1", "-O2"])],
-    ids=["io_stream", "io_parallel convolution"],
+    ("windows", "calls", "levels"),
+    [
+        ("", "nnet::dense<input_t>(conv_1);", ["-O0", "-O1", "-O1", "-O2", "-O2"]),
+        ("", "nnet::depthwise_conv_2d_cl<input_t>(x);", ["-O0", "-O1", "-O2", "-O2", "-O2"]),
+        ("class fill_buffer_2 {};", "nnet::conv_2d_cl<input_t>(x);", ["-O0", "-O1", "-O1", "-O1", "-O2"]),
+    ],
+    ids=["dense", "io_stream convolution", "io_parallel convolution"],
 )
-def test_more_images_a_core_repay_a_longer_compilation(unrolled, levels, tmp_path, monkeypatch):
+def test_more_images_a_core_repay_a_longer_compilation(windows, calls, levels, tmp_path, monkeypatch):
     monkeypatch.setattr(csim, "cores", lambda: 2)
     folder = tmp_path / "firmware" / "nnet_utils"
     folder.mkdir(parents=True)
-    (folder / "nnet_code_gen.h").write_text("class fill_buffer_2 {};" if unrolled else "", encoding="utf-8")
+    (folder / "nnet_code_gen.h").write_text(windows, encoding="utf-8")
+    (folder.parent / "net.cpp").write_text(calls, encoding="utf-8")
     assert [csim.optimization(tmp_path, count) for count in (40, 1000, 10_000, 40_000, 100_000)] == levels
