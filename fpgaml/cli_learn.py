@@ -223,8 +223,7 @@ def _draw(workspace: Workspace, name: str, figure: Figure) -> None:
     from fpgaml.report.figures import save
 
     (workspace / "figures").mkdir(exist_ok=True)
-    for kind in ("png", "svg"):
-        save(figure, workspace, f"{name}.{kind}")
+    save(figure, workspace, name)
     out.print(f"figure: {workspace / 'figures' / name}.png", soft_wrap=True)
 
 

@@ -94,10 +94,12 @@ def whole_numbers(text: str, what: str) -> tuple[int, ...]:
 
 def save_figures(figures: Mapping[str, tuple[Figure, str]], folder: Path) -> None:
     """Write each figure as SVG and PNG, and all captions as captions.md, into `folder`."""
+    from fpgaml.report.figures import KINDS, write
+
     folder.mkdir(parents=True, exist_ok=True)
     for name, (figure, _) in figures.items():
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-        figure.savefig(folder / f"{name}.png", dpi=130, metadata={"Software": None})
+        for kind in KINDS:
+            write(figure, folder / f"{name}.{kind}", kind)
     captions = "\n\n".join(f"![{name}]({name}.svg)\n\n*{caption}*" for name, (_, caption) in figures.items())
     (folder / "captions.md").write_text(captions + "\n", encoding="utf-8")
 

@@ -86,7 +86,7 @@ def cost_by_layer(record: dict[str, Any]) -> tuple[Figure, str]:
         ax.errorbar(medians, range(len(names)), xerr=around, fmt="none", ecolor="#333333", lw=1, capsize=2)
         ax.set_title(f"{metric} ({metric.unit})" if metric.unit != str(metric) else str(metric), fontsize=9)
         ax.invert_yaxis() if metric is Metric.LATENCY else None
-        ax.set_xlim(left=0)
+        ax.set_xlim(0, None if any(v["high"] for v in values) else 1)
         ax.tick_params(labelsize=8)
         ax.locator_params(axis="x", nbins=3)
         ax.grid(axis="x", color="#e3e3e3", lw=0.6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from fpgaml.report.results import Facts
 if TYPE_CHECKING:
     from fpgaml.workspace import Workspace
 
+KINDS = ("svg", "png")  # in this order: text is wider in SVG, and the first finds room for it
 SHOWN = 24  # disagreeing images in one figure
 BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#8a8f98"
 
@@ -39,8 +41,7 @@ def draw_all(workspace: Workspace, facts: Facts) -> dict[str, str]:
         pair = {name: facts.scores[name] for name in ("float", "C simulation")}
         made["roc"], made["per_class"] = classification.roc(pair), classification.per_class(pair)
     for name, (figure, _) in made.items():
-        for kind in ("png", "svg"):
-            save(figure, workspace, f"{name}.{kind}")
+        save(figure, workspace, name)
     return {name: caption for name, (_, caption) in made.items()}
 
 
@@ -51,9 +52,9 @@ def drawn_profile(record: Mapping[str, Any]) -> dict[str, tuple[Figure, str]]:
 
 
 def save(figure: Figure, workspace: Workspace, name: str) -> None:
-    """Write a figure into figures/, without dates, so that the same run gives the same file."""
-    kind = name.rpartition(".")[2]
-    workspace.write(f"figures/{name}", lambda path: _write(figure, path, kind))
+    """Write a figure into figures/, as SVG and PNG."""
+    for kind in KINDS:
+        workspace.write(f"figures/{name}.{kind}", partial(write, figure, kind=kind))
 
 
 def save_beside(figure: Figure, path: Path, record: str) -> Path:
@@ -64,19 +65,20 @@ def save_beside(figure: Figure, path: Path, record: str) -> Path:
     stem = path.with_suffix("") if path.suffix in (".png", ".svg", ".json") else path
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
-        for kind in ("png", "svg"):
-            _write(figure, Path(f"{stem}.{kind}"), kind)
+        for kind in KINDS:
+            write(figure, Path(f"{stem}.{kind}"), kind)
         Path(f"{stem}.json").write_text(record, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"figure {stem}.png cannot be written: {error.strerror}; name another file") from error
     return Path(f"{stem}.png")
 
 
-def _write(figure: Figure, path: Path, kind: str) -> None:
+def write(figure: Figure, path: Path, kind: str) -> None:
+    """Write a figure without dates, so that the same figure gives the same file."""
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     with rc_context({"svg.hashsalt": "fpgaml"}):  # else the names inside an SVG are random
         figure.savefig(path, format=kind, dpi=130, metadata=metadata)
-    figure.set_layout_engine("none")  # all is in its place now: the next kind need not find it again
+    figure.set_layout_engine("none")  # the next kind need not find the places again
 
 
 def learning_curves(histories: dict[str, History]) -> tuple[Figure, str]:
