@@ -5,13 +5,14 @@ import shutil
 import numpy as np
 import pytest
 
-from fpgaml import bench, cli
+from fpgaml import bench
 from fpgaml.design import Backend, Design, IoType
 from fpgaml.errors import ConfigError
 from fpgaml.external.hls4ml import convert
 from fpgaml.network import save
 from fpgaml.runcard import card_of, to_toml
 from fpgaml.workspace import digest_of
+from tests.commands import command
 from tests.external.conftest import tiny as tiny_network
 from tests.external.conftest import tiny_codes as some_codes
 
@@ -42,16 +43,6 @@ def made(tiny, tiny_codes, tmp_path_factory):
 def run(made, tmp_path):
     shutil.copytree(made, tmp_path / "tiny")
     return bench.open_run(tmp_path / "tiny")
-
-
-def command(monkeypatch, *args):
-    """Run the command line; return its exit code."""
-    monkeypatch.setattr("sys.argv", ["fpgaml", *map(str, args)])
-    try:
-        cli.main()
-    except SystemExit as stopped:
-        return stopped.code
-    return 0
 
 
 def test_all_test_benches_pass(run):

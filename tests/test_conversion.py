@@ -11,12 +11,13 @@ import pytest
 import qkeras
 
 import fpgaml
-from fpgaml import bench, cli, convert_model, verbs
+from fpgaml import bench, convert_model, verbs
 from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError, UnsupportedLayer
 from fpgaml.fixed import FixedPoint
 from fpgaml.learn import store
 from fpgaml.network import load, save
 from fpgaml.runcard import load_card
+from tests.commands import command
 from tests.networks import mlp
 
 L = keras.layers
@@ -85,16 +86,6 @@ def copy(made, tmp_path):
     """The folder of a copy of that run, to spoil."""
     shutil.copytree(made.folder, tmp_path / "runs" / made.folder.name)
     return tmp_path / "runs" / made.folder.name
-
-
-def command(monkeypatch, *args):
-    """Run the command line; return its exit code."""
-    monkeypatch.setattr("sys.argv", ["fpgaml", *map(str, args)])
-    try:
-        cli.main()
-    except SystemExit as stopped:
-        return stopped.code
-    return 0
 
 
 def test_a_functional_model_is_proved(made):
