@@ -36,7 +36,7 @@ Card = Annotated[Path, typer.Argument(help="Run card, e.g. models/mnist_mlp.toml
 
 def main() -> None:
     """Run the command line; every error of ours is one message and an exit code."""
-    gc.set_threshold(50_000, 20, 20)  # TensorFlow's import makes 400,000 objects: a third of its time went into gc
+    gc.set_threshold(50_000, 20, 20)  # TensorFlow's import makes 400,000 objects: a quarter of its time went into gc
     atexit.register(gc.freeze)  # and another second at the end
     try:
         code = app(standalone_mode=False)

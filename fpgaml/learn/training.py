@@ -34,7 +34,7 @@ Tensor = Any  # a TensorFlow tensor; TensorFlow ships no types
 
 EVALUATION_BATCH = 1000
 STEPS_PER_CALL = 60  # batches in one call into TensorFlow; more gains nothing measurable
-XLA_PAYS = 2000  # from this many batches on: compiling takes about as long as it saves in 1,000
+XLA_BATCHES, XLA_WEIGHTS = 2000, 100_000  # fewer repay no compilation; measured: docs/decisions.md
 PLATEAU_PATIENCE = 3  # epochs without a better one before the learning rate is halved
 
 
@@ -72,15 +72,20 @@ def train(
         loss=teacher.loss(binary) if teacher else entropy_loss(binary),
         metrics=[keras.metrics.MeanMetricWrapper(_accuracy, name="accuracy")],
         steps_per_execution=min(STEPS_PER_CALL, steps),
-        jit_compile=steps * training.epochs >= XLA_PAYS and compiles(logits),
+        jit_compile=xla_pays(logits, steps * training.epochs),
     )
     wanted = teacher.targets(dataset.y_train) if teacher else dataset.y_train[:, np.newaxis].astype(np.float32)
     logits.optimizer.build(logits.trainable_variables)  # before tracing, which else happens twice
-    watch = _Watch(model, logits, training, progress, dataset, held_out, pruner)
+    watch = _Watch(model, logits, training, progress, dataset, held_out, pruner, steps)
     images = _batches(dataset, wanted, learn, training.batch, training.seed)
     with fused(logits), pruner.attached() if pruner else nullcontext():
         logits.fit(images, epochs=training.epochs, callbacks=[watch], verbose=0, shuffle=False)
     return watch.finish()
+
+
+def xla_pays(model: keras.Model, batches: int) -> bool:
+    """Return whether XLA trains `model` faster, its compilation included, and can."""
+    return batches >= XLA_BATCHES and model.count_params() >= XLA_WEIGHTS and compiles(model)
 
 
 def evaluate(model: keras.Model, dataset: Dataset) -> float:
@@ -223,6 +228,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no 
         dataset: Dataset,
         held_out: Array,
         pruner: Pruner | None,
+        steps: int,
     ) -> None:
         super().__init__()
         self.whole = model
@@ -230,7 +236,8 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no 
         self.training = training
         self.progress = progress
         self.pruner = pruner
-        self.steps = math.ceil((len(dataset.x_train) - len(held_out)) / training.batch)
+        self.steps = steps
+        self.example = dataset.values(dataset.x_train[:1])
         self.epoch = 0
         self.held = (dataset.values(dataset.x_train[held_out]), dataset.y_train[held_out]) if held_out.size else None
         self.answer = tf.function(lambda images: logits(images, training=False), reduce_retracing=True)
@@ -310,15 +317,14 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no 
 
     def finish(self) -> History:
         """Put the chosen weights into the model and return the history."""
-        if self.diverged:
+        if self.diverged or self.training.restore_best:
             self.logits.set_weights(self.weights)
+        self.logits(self.example, training=False)  # some quantizers keep their scale: a number, and these weights' own
+        if self.diverged:
             kept = f"the model has the weights of epoch {self.kept}" if self.kept else "the model is as it was"
             message = (
                 f"training diverged: the loss must be a number, but in epoch {len(self.epochs) + 1} it was not; lower "
                 f"the learning rate (now {self.training.learning_rate:g}); {kept}"
             )
             raise Diverged(message, self.whole, self.kept)
-        if self.training.restore_best:
-            self.logits.set_weights(self.weights)
-            return History(tuple(self.epochs), self.kept, self.ended)
-        return History(tuple(self.epochs), len(self.epochs), self.ended)
+        return History(tuple(self.epochs), self.kept if self.training.restore_best else len(self.epochs), self.ended)

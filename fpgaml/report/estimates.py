@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
-
 from fpgaml.boards import find_part
 from fpgaml.design import Design
 from fpgaml.estimate import Estimate, Stage, compare_with_float, utilisation
@@ -15,6 +13,8 @@ from fpgaml.external.reports import find
 from fpgaml.measurement import ESTIMATED, RESOURCES, Metric
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from fpgaml.estimate.estimator import Measurements
     from fpgaml.network import Network
 
@@ -71,6 +71,8 @@ def _fit(found: Estimate, stage: Stage) -> dict[str, Any]:
 
 def cost_by_layer(record: dict[str, Any]) -> tuple[Figure, str]:
     """Bars of latency and resources, a row of bars a layer, with the 80 % range."""
+    from matplotlib.figure import Figure
+
     layers = [layer for layer in record["layers"] if any(layer.get(str(m), {}).get("median") for m in ESTIMATED)]
     shown = [Metric.LATENCY, *RESOURCES]
     figure = Figure(figsize=(11, 0.9 + 0.34 * max(3, len(layers))), layout="constrained")

@@ -53,14 +53,14 @@ def test_qat_alone(data):
     assert len(last.history.epochs) == 1
 
 
-def test_zeros_of_pruning_stay_through_qat(data):
+def test_zeros_of_pruning_stay_through_qat(data, compiled):
     found = run(card("prune", "qat"), data)
     assert [stage.stage for stage in found.stages] == ["float", "prune", "qat"]
     assert found.stages[1].nonzero == 72
     assert found.stages[2].nonzero <= 72
 
 
-def test_qap(data):
+def test_qap(data, compiled):
     found = run(card("qap", layers={"d2": {"sparsity": 0.0}}), data)
     weights = size(found.model)
     assert weights["d1"][1] <= 64
@@ -161,7 +161,7 @@ def test_the_loss_of_a_teacher(binary):
     assert all(float(soft.loss(binary)(targets, logits + d)) > best for d in np.eye(logits.shape[1], dtype=np.float32))
 
 
-def test_a_student_learns_from_a_teacher(data):
+def test_a_student_learns_from_a_teacher(data, compiled):
     own = card()
     model = build(own.model, data.shape)
     teacher = Teacher(np.where(np.arange(2) == data.y_train[:, None], 8.0, -8.0), 2.0, 0.1)

@@ -2,14 +2,17 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
+import qkeras
 
 from fpgaml.dataset import images
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.history import Epoch, History
 from fpgaml.learn.architectures import build
-from fpgaml.learn.training import Diverged, _Watch, evaluate, logits_model, predict, split, train
+from fpgaml.learn.fused import compiles
+from fpgaml.learn.training import Diverged, _Watch, evaluate, logits_model, predict, split, train, xla_pays
 from fpgaml.runcard import card_of
 
 
@@ -30,7 +33,7 @@ def card(units=2, activation="softmax", **training):
 
 @pytest.mark.parametrize(("units", "activation"), [(2, "softmax"), (1, "sigmoid"), (2, "linear")])
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_it_learns(data, units, activation, optimizer):
+def test_it_learns(data, units, activation, optimizer, compiled):
     settings = card(units, activation, optimizer=optimizer, learning_rate=0.1, epochs=5)
     model = build(settings.model, data.shape)
     seen = []
@@ -42,7 +45,7 @@ def test_it_learns(data, units, activation, optimizer):
     assert History.from_json(history.to_json()) == history
 
 
-def test_runs_repeat(data):
+def test_runs_repeat(data, compiled):
     weights = []
     for _ in range(2):
         settings = card(seed=3)
@@ -52,7 +55,36 @@ def test_runs_repeat(data):
     assert all(map(np.array_equal, *weights))
 
 
-def test_divergence_stops_and_says_so(data):
+def test_batchnorm_and_dropout_are_compiled_too(data, compiled):
+    hidden = [{"kind": "dense", "units": 8}, {"kind": "batchnorm"}, {"kind": "dropout", "rate": 0.2}]
+    layers = [{"kind": "flatten"}, *hidden, {"kind": "dense", "units": 2, "activation": "softmax"}]
+    settings = card_of({"model": {"layers": layers}, "training": {"epochs": 8, "batch": 7, "learning_rate": 0.02}})
+    model = build(settings.model, data.shape)
+    assert compiles(model)
+    train(model, data, settings.training)
+    assert evaluate(model, data) == 1.0
+
+
+def test_only_long_trainings_of_large_networks_are_compiled():
+    networks = [build(card(units).model, (28, 28, 1)) for units in (2, 200)]
+    assert [[xla_pays(network, batches) for batches in (1999, 2000)] for network in networks] == [
+        [False, False],
+        [False, True],
+    ]
+
+
+def test_a_quantizer_keeps_its_scale_as_a_number(data):
+    image = keras.Input(data.shape)
+    own = qkeras.quantized_bits(4, 0, alpha="auto")
+    model = keras.Model(image, qkeras.QDense(2, kernel_quantizer=own)(keras.layers.Flatten()(image)))
+    train(model, data, card(units=2, activation="linear").training)
+    kept = model.layers[-1].kernel_quantizer_internal
+    scale = np.array(kept.scale)
+    kept(model.layers[-1].kernel)
+    np.testing.assert_array_equal(scale, np.array(kept.scale))
+
+
+def test_divergence_stops_and_says_so(data, compiled):
     settings = card(optimizer="sgd", learning_rate=10.0, epochs=3)
     model = build(settings.model, data.shape)
     kernel, bias = model.get_weights()
@@ -66,7 +98,7 @@ def test_divergence_stops_and_says_so(data):
     )
 
 
-def test_divergence_later_keeps_the_best_weights(data):
+def test_divergence_later_keeps_the_best_weights(data, compiled):
     settings = card(epochs=5, learning_rate=0.05)
     model, seen = build(settings.model, data.shape), []
 
@@ -90,7 +122,7 @@ def test_weights_spoilt_by_the_last_step_are_not_kept(data):
     settings = card(epochs=1, validation_split=0.0, restore_best=False)
     model = build(settings.model, data.shape)
     before = [weights.copy() for weights in model.get_weights()]
-    watch = _Watch(model, logits_model(model), settings.training, None, data, np.array([], int), None)
+    watch = _Watch(model, logits_model(model), settings.training, None, data, np.array([], int), None, 1)
     watch.logits.set_weights([np.full_like(weights, np.inf) for weights in before])
     watch.set_model(watch.logits)
     watch.on_epoch_end(0, {"loss": 0.5, "accuracy": 0.5})  # the loss before that step was a number
