@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -36,7 +36,7 @@ from fpgaml.precision import at_equal_bits, open_float
 from fpgaml.profile import plain, profile
 from fpgaml.recommend import Criterion, recommend
 from fpgaml.report import results
-from fpgaml.runcard import RunCard, Stage, load_card
+from fpgaml.runcard import RunCard, Stage, load_card, module_file
 from fpgaml.skeleton import skeleton
 from fpgaml.workspace import Workspace, digest_of
 
@@ -164,7 +164,7 @@ def _digest(step: Step, workspace: Workspace) -> str:
         "card": {section: card[section] for section in step.sections},
         "needs": {name: digest_of(workspace / name) for name in step.needs},
         "versions": {name: version(name) for name in step.packages} | {"fpgaml": _own_digest()},
-        "data": _data_digest(workspace.card) if "data" in step.sections else "",
+        "files": named_files(workspace.card, step.sections),
     }
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
@@ -182,11 +182,20 @@ def _own_digest() -> str:
     return sha.hexdigest()
 
 
-def _data_digest(card: RunCard) -> str:
-    """Return a digest of the data a card names: a name for sets that never change."""
-    if card.data.source in NAMED:
-        return card.data.source
-    return digest_of(card.folder / card.data.source)
+def named_files(card: RunCard, sections: Collection[str]) -> dict[str, str]:
+    """Return what the files hold that some sections of a card name, as digests: a changed file changes the step.
+
+    Sets that never change have their name instead. A card named as teacher counts, the files that it names do not.
+    """
+    source, teacher, module = card.data.source, card.compression.teacher, card.model.function.partition(":")[0]
+    found = {}
+    if "data" in sections:
+        found["data"] = source if source in NAMED else digest_of(card.folder / source)
+    if "compression" in sections and teacher:
+        found["teacher"] = digest_of(card.folder / teacher)
+    if "model" in sections and module:
+        found["function"] = digest_of(module_file(module, card.folder))
+    return found
 
 
 # --- the steps ------------------------------------------------------------------------------------------------------

@@ -655,6 +655,11 @@ def changed(card: RunCard, changes: Mapping[str, Any]) -> RunCard:
     return card_of(_merged(card.model_dump(mode="json"), changes), f"run card {card.name!r}", card.folder)
 
 
+def module_file(name: str, folder: Path) -> Path:
+    """Return where the module of a `model.function` is if it lies beside the card, in `folder`."""
+    return folder / (name.replace(".", "/") + ".py")
+
+
 FAST_EPOCHS, FAST_BATCH = 3, 200
 
 

@@ -17,6 +17,7 @@ from fpgaml import pipeline
 from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError, UnsupportedLayer
 from fpgaml.network import Weights, load, save
 from fpgaml.runcard import card_of, changed
+from fpgaml.workspace import Workspace
 
 CARD = """
 name = "tiny"
@@ -121,6 +122,24 @@ def test_a_changed_design_redoes_only_what_depends_on_it(copy):
         "estimate",
         "report",
     ]  # csim gives the same bits: nothing to compare anew
+
+
+@pytest.mark.parametrize(
+    ("path", "steps"),
+    [
+        ("few.npz", {"train", "quantize", "profile", "csim", "compare", "report"}),
+        ("own/net.py", {"train", "report"}),
+        ("teacher.keras", {"quantize", "report"}),
+    ],
+)
+def test_a_step_depends_on_the_files_that_its_card_names(path, steps, tmp_path):
+    stages = {"compress": ["distill", "qat"], "compression": {"teacher": "teacher.keras"}}
+    card = card_of({"data": {"source": "few.npz"}, "model": {"function": "own.net:build"}} | stages, folder=tmp_path)
+    workspace = Workspace.open(card, tmp_path / "runs")
+    before = {step.name: pipeline._digest(step, workspace) for step in pipeline.STEPS}
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_text("other than before")
+    assert {step.name for step in pipeline.STEPS if pipeline._digest(step, workspace) != before[step.name]} == steps
 
 
 def test_a_damaged_file_is_made_again(copy):

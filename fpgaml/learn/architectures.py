@@ -14,6 +14,7 @@ import importlib.util
 import sys
 from math import prod
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 from typing import Any, assert_never
 
@@ -139,7 +140,12 @@ def _from_function(function: str, shape: tuple[int, ...], folder: Path) -> keras
     module = _module(module_name, folder)
     if not callable(made := getattr(module, name, None)):
         raise ConfigError(f"model.function: module {module_name!r} has no function {name!r}")
-    model = made(shape)
+    try:
+        model = made(shape)
+    except Exception as error:
+        lines = [at.lineno for at in extract_tb(error.__traceback__) if at.filename == module.__file__]
+        where = f", line {lines[-1]} of {module.__file__}" if lines else ""
+        raise ConfigError(f"model.function: {function}{where}: {type(error).__name__}: {error}") from error
     if not isinstance(model, keras.Model):
         raise ConfigError(f"model.function: {function} must return a Keras model, not {type(model).__name__}")
     if not model.built or model.input_shape[1:] != shape:
@@ -149,7 +155,7 @@ def _from_function(function: str, shape: tuple[int, ...], folder: Path) -> keras
 
 def _module(name: str, folder: Path) -> ModuleType:
     """Import a module by name: the file beside the card, else an installed one."""
-    path = folder / (name.replace(".", "/") + ".py")
+    path = rc.module_file(name, folder)
     try:
         if not path.is_file():
             return importlib.import_module(name)
@@ -163,4 +169,6 @@ def _module(name: str, folder: Path) -> ModuleType:
         raise ConfigError(
             f"model.function: cannot import module {name!r}, not beside the card either: {error}"
         ) from error
+    except Exception as error:
+        raise ConfigError(f"model.function: module {name!r}: {type(error).__name__}: {error}") from error
     return module

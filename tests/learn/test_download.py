@@ -11,7 +11,7 @@ from fpgaml import verbs
 from fpgaml.dataset import load
 from fpgaml.errors import DataError
 from fpgaml.learn.download import CLASSES, fashion_mnist
-from fpgaml.pipeline import _data_digest
+from fpgaml.pipeline import named_files
 from fpgaml.runcard import card_of
 
 CARD = {"data": {"source": "fashion_mnist"}}
@@ -93,4 +93,4 @@ def test_the_core_does_not_download():
 
 
 def test_its_digest_is_its_name():
-    assert _data_digest(card_of(CARD)) == "fashion_mnist"
+    assert named_files(card_of(CARD), ["data"]) == {"data": "fashion_mnist"}
