@@ -326,7 +326,7 @@ def _estimate(workspace: Workspace, listener: Listener) -> str:
     micro = record["latency_us"]
     return (
         f"latency ~{micro['median']:,.3g} µs ({micro['low']:,.3g} to {micro['high']:,.3g}), {record['part']}: "
-        f"{fit['verdict']} with {fit['probability']:.0%}, {fit['limiting']} limits"
+        f"{fit['verdict']} ({fit['probability']:.0%} likely to fit), {fit['limiting']} limits"
     )
 
 

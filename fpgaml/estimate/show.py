@@ -73,14 +73,15 @@ def design_table(found: Estimate) -> Table:
         available = next(use.available for use in used[Stage.CSYNTH].uses if use.metric is metric)
         cells = (_spread(found.at(stage)[metric].value) for stage in Stage)
         table.add_row(str(metric), *cells, f"{available:,}")
-    table.add_row("verdict", *(f"{used[stage].verdict} ({100 * used[stage].probability:.0f} %)" for stage in Stage))
+    table.add_row("verdict", *(str(used[stage].verdict) for stage in Stage))
+    table.add_row("likely to fit", *(f"{100 * used[stage].probability:.0f} %" for stage in Stage))
     table.add_row("limited by", *(str(used[stage].limiting.metric) for stage in Stage))
     return table
 
 
 def verdict_text(used: Utilisation) -> str:
     """Return the verdict in words: what, how likely, what limits."""
-    return f"{used.verdict} ({100 * used.probability:.0f} %), limited by {used.limiting.metric}"
+    return f"{used.verdict} ({100 * used.probability:.0f} % likely to fit), limited by {used.limiting.metric}"
 
 
 def proposals_table(proposals: Sequence[Proposal]) -> Table:
