@@ -222,7 +222,6 @@ def _write(workspace: Workspace, name: str, text: str) -> None:
 def _draw(workspace: Workspace, name: str, figure: Figure) -> None:
     from fpgaml.report.figures import save
 
-    (workspace / "figures").mkdir(exist_ok=True)
     save(figure, workspace, name)
     out.print(f"figure: {workspace / 'figures' / name}.png", soft_wrap=True)
 

@@ -94,12 +94,11 @@ def whole_numbers(text: str, what: str) -> tuple[int, ...]:
 
 def save_figures(figures: Mapping[str, tuple[Figure, str]], folder: Path) -> None:
     """Write each figure as SVG and PNG, and all captions as captions.md, into `folder`."""
-    from fpgaml.report.figures import KINDS, write
+    from fpgaml.report.figures import write
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, (figure, _) in figures.items():
-        for kind in KINDS:
-            write(figure, folder / f"{name}.{kind}", kind)
+        write(figure, folder / name)
     captions = "\n\n".join(f"![{name}]({name}.svg)\n\n*{caption}*" for name, (_, caption) in figures.items())
     (folder / "captions.md").write_text(captions + "\n", encoding="utf-8")
 

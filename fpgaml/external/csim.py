@@ -101,14 +101,11 @@ def optimization(project: Path, images: int) -> str:
     share = images / cores()
     if share <= O1_PAYS:
         return "-O0"
-    firmware = project / "firmware"
-    windows = firmware / "nnet_utils" / "nnet_code_gen.h"
-    if windows.is_file() and "fill_buffer" in windows.read_text(encoding="utf-8"):
-        limit = O2_PAYS_UNROLLED
-    elif any(CONVOLUTION.search(path.read_text(encoding="utf-8")) for path in firmware.glob("*.cpp")):
-        limit = O2_PAYS_STREAM
-    else:
+    code = "".join(path.read_text(encoding="utf-8") for path in (project / "firmware").glob("*.cpp"))
+    if not CONVOLUTION.search(code):
         limit = O2_PAYS_DENSE
+    else:
+        limit = O2_PAYS_STREAM if "hls::stream<" in code else O2_PAYS_UNROLLED
     return "-O1" if share <= limit else "-O2"
 
 

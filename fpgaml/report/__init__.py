@@ -19,7 +19,6 @@ def write_report(workspace: Workspace) -> str:
     from fpgaml.report import figures, results
 
     facts = results.gather(workspace)
-    (workspace / "figures").mkdir(exist_ok=True)
     drawn = figures.draw_all(workspace, facts)
     text = json.dumps(facts.record, indent=1)
     workspace.write("report.json", lambda path: path.write_text(text, encoding="utf-8"))

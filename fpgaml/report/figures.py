@@ -52,9 +52,16 @@ def drawn_profile(record: Mapping[str, Any]) -> dict[str, tuple[Figure, str]]:
 
 
 def save(figure: Figure, workspace: Workspace, name: str) -> None:
-    """Write a figure into figures/, as SVG and PNG."""
+    """Write a figure into a run's figures/, as SVG and PNG."""
+    (workspace / "figures").mkdir(exist_ok=True)
     for kind in KINDS:
-        workspace.write(f"figures/{name}.{kind}", partial(write, figure, kind=kind))
+        workspace.write(f"figures/{name}.{kind}", partial(_write, figure, kind=kind))
+
+
+def write(figure: Figure, stem: Path) -> None:
+    """Write a figure as ``stem``.svg and ``stem``.png."""
+    for kind in KINDS:
+        _write(figure, Path(f"{stem}.{kind}"), kind)
 
 
 def save_beside(figure: Figure, path: Path, record: str) -> Path:
@@ -65,15 +72,14 @@ def save_beside(figure: Figure, path: Path, record: str) -> Path:
     stem = path.with_suffix("") if path.suffix in (".png", ".svg", ".json") else path
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
-        for kind in KINDS:
-            write(figure, Path(f"{stem}.{kind}"), kind)
+        write(figure, stem)
         Path(f"{stem}.json").write_text(record, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"figure {stem}.png cannot be written: {error.strerror}; name another file") from error
     return Path(f"{stem}.png")
 
 
-def write(figure: Figure, path: Path, kind: str) -> None:
+def _write(figure: Figure, path: Path, kind: str) -> None:
     """Write a figure without dates, so that the same figure gives the same file."""
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     with rc_context({"svg.hashsalt": "fpgaml"}):  # else the names inside an SVG are random

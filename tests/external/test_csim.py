@@ -43,18 +43,16 @@ def test_stock_and_lean_types_give_the_same_bits(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("windows", "calls", "levels"),
+    ("code", "levels"),
     [
-        ("", "nnet::dense<input_t>(conv_1);", ["-O0", "-O1", "-O1", "-O2", "-O2"]),
-        ("", "nnet::depthwise_conv_2d_cl<input_t>(x);", ["-O0", "-O1", "-O2", "-O2", "-O2"]),
-        ("class fill_buffer_2 {};", "nnet::conv_2d_cl<input_t>(x);", ["-O0", "-O1", "-O1", "-O1", "-O2"]),
+        ("nnet::dense<input_t>(conv_1);", ["-O0", "-O1", "-O1", "-O2", "-O2"]),
+        ("hls::stream<input_t> x; nnet::depthwise_conv_2d_cl<input_t>(x);", ["-O0", "-O1", "-O2", "-O2", "-O2"]),
+        ("nnet::conv_2d_cl<input_t>(x);", ["-O0", "-O1", "-O1", "-O1", "-O2"]),
     ],
     ids=["dense", "io_stream convolution", "io_parallel convolution"],
 )
-def test_more_images_a_core_repay_a_longer_compilation(windows, calls, levels, tmp_path, monkeypatch):
+def test_more_images_a_core_repay_a_longer_compilation(code, levels, tmp_path, monkeypatch):
     monkeypatch.setattr(csim, "cores", lambda: 2)
-    folder = tmp_path / "firmware" / "nnet_utils"
-    folder.mkdir(parents=True)
-    (folder / "nnet_code_gen.h").write_text(windows, encoding="utf-8")
-    (folder.parent / "net.cpp").write_text(calls, encoding="utf-8")
+    (tmp_path / "firmware").mkdir()
+    (tmp_path / "firmware" / "net.cpp").write_text(code, encoding="utf-8")
     assert [csim.optimization(tmp_path, count) for count in (40, 1000, 10_000, 40_000, 100_000)] == levels
