@@ -22,7 +22,7 @@ check: .venv/dev
 	$(BIN)/mypy
 
 bench: .venv/ready
-	$(BIN)/python -m fpgaml.benchmark
+	$(BIN)/python -m benchmarks
 
 hunt: .venv/dev
 	$(BIN)/python -m tests.hunt
@@ -31,7 +31,7 @@ matrix: .venv/dev
 	$(BIN)/python -m tests.matrix
 
 calibrate: .venv/ready
-	$(BIN)/python -m fpgaml.estimate.calibrate
+	$(BIN)/python -m fpgaml.estimate.laboratory.calibrate
 
 .venv/ready: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "fpgaml needs Python 3.11, 3.12 or 3.13: install one (Debian, Ubuntu: apt install python3.11 python3.11-venv)"; exit 2; }

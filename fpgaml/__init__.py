@@ -3,7 +3,7 @@
     import fpgaml
 
     card    = fpgaml.load_card("models/mnist_mlp_small.toml")
-    run     = fpgaml.run(card)            # the whole job; or verb by verb, see fpgaml.verbs
+    run     = fpgaml.run(card)            # the whole job; or verb by verb, see fpgaml.flow.verbs
 
 Nothing heavy is imported here: a name is looked up in its module when it is first used.
 """
@@ -16,32 +16,36 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Comparison": "comparison",
-    "Dataset": "dataset",
-    "Design": "design",
-    "FixedPoint": "fixed",
+    "Comparison": "exact.comparison",
+    "Dataset": "datasets.dataset",
+    "Design": "target.design",
+    "FixedPoint": "ir.fixed",
     "FpgamlError": "errors",
-    "Head": "head",
-    "Network": "network",
-    "RunCard": "runcard",
-    "as_built": "verbs",
-    "classify": "comparison",
-    "convert": "verbs",
-    "convert_model": "conversion",
-    "first_difference": "comparison",
-    "keras_logits": "verbs",
-    "load_card": "runcard",
-    "load_data": "verbs",
-    "load_network": "network:load",
-    "quantize": "verbs",
-    "read_model": "verbs",
-    "reuse_factors": "design",
-    "run": "pipeline",
-    "save_network": "network:save",
-    "simulate": "verbs",
-    "train": "verbs",
-    "with_head": "head",
+    "Head": "target.output_head",
+    "Network": "ir.network",
+    "RunCard": "card.runcard",
+    "as_built": "card.built",
+    "classify": "exact.comparison",
+    "convert": "backend.cpp",
+    "convert_model": "flow.foreign",
+    "first_difference": "exact.comparison",
+    "keras_logits": "flow.verbs",
+    "load_card": "card.runcard",
+    "load_data": "datasets.sources",
+    "load_network": "ir.saving:load",
+    "quantize": "flow.verbs",
+    "read_model": "flow.verbs",
+    "reuse_factors": "target.design",
+    "run": "flow.pipeline",
+    "save_network": "ir.saving:save",
+    "simulate": "backend.cpp",
+    "train": "flow.verbs",
+    "with_head": "target.output_head",
     "write_report": "report",
+}
+_MODULES = {
+    "accumulate": "ir.accumulate",
+    "emulate": "exact.emulate",
 }
 
 __all__ = sorted(_HOMES)
@@ -53,7 +57,7 @@ def __getattr__(name: str) -> Any:
         module, _, renamed = _HOMES[name].partition(":")
         return getattr(import_module(f"fpgaml.{module}"), renamed or name)
     try:
-        return import_module(f"fpgaml.{name}")
+        return import_module(f"fpgaml.{_MODULES.get(name, name)}")
     except ModuleNotFoundError as error:
         raise AttributeError(f"fpgaml has no {name!r}") from error
 

@@ -1,5 +1,5 @@
 """``python -m fpgaml`` is the command line."""
 
-from fpgaml.cli import main
+from fpgaml.cli.app import main
 
 main()

@@ -1,6 +1,6 @@
 """Run fpgaml's command line inside a test's own process."""
 
-from fpgaml import cli
+from fpgaml.cli import app as cli
 
 
 def command(monkeypatch, *args):

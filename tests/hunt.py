@@ -39,13 +39,13 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from fpgaml import emulate
-from fpgaml.accumulate import intervals, tensor_types
-from fpgaml.design import Backend, Design, IoType, LayerDesign, Strategy, reuse_factors
+from fpgaml.backend import csim, hls4ml
 from fpgaml.errors import ConfigError, ToolNotFound, UnsupportedLayer
-from fpgaml.external import csim, hls4ml
-from fpgaml.fixed import FixedPoint
-from fpgaml.network import DepthwiseConv, Network
+from fpgaml.exact import emulate
+from fpgaml.ir.accumulate import intervals, tensor_types
+from fpgaml.ir.fixed import FixedPoint
+from fpgaml.ir.network import DepthwiseConv, Network
+from fpgaml.target.design import Backend, Design, IoType, LayerDesign, Strategy, reuse_factors
 from tests import slow
 
 PART = "xc7z020clg400-1"
@@ -333,8 +333,8 @@ def image_codes(network: Network, number: int) -> np.ndarray:
 
 def check(spec: Spec, folder: Path, options: tuple[str, ...] = (), optimize: str = "-O0") -> Outcome:
     """Run a Spec three ways, in `folder`, and return where they differ."""
-    from fpgaml.learn.activations import layer_outputs
-    from fpgaml.learn.read import read
+    from fpgaml.frontend.layer_outputs import layer_outputs
+    from fpgaml.frontend.read import read
 
     model = keras_model(spec)
     try:

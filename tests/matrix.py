@@ -11,11 +11,14 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from fpgaml import emulate, verbs
-from fpgaml.accumulate import tensor_types
-from fpgaml.design import Backend, IoType
-from fpgaml.network import load
-from fpgaml.runcard import load_card
+from fpgaml.backend import cpp
+from fpgaml.card.runcard import load_card
+from fpgaml.datasets.sources import load_data
+from fpgaml.exact import emulate
+from fpgaml.flow import verbs
+from fpgaml.ir.accumulate import tensor_types
+from fpgaml.ir.saving import load
+from fpgaml.target.design import Backend, IoType
 
 MODELS = Path(__file__).parent.parent / "models"
 
@@ -23,12 +26,12 @@ MODELS = Path(__file__).parent.parent / "models"
 def main():
     """Print one line a combination and return whether all are equal."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    from fpgaml.learn import store
+    from fpgaml.frontend import store
 
     equal = True
     for name in ("mnist_mlp", "mnist_mlp_small", "mnist_cnn"):
         card = load_card(MODELS / f"{name}.toml")
-        data = verbs.load_data(card)
+        data = load_data(card)
         network = load(MODELS / "trained" / name / "network.npz")
         model = store.load(MODELS / "trained" / name / "quantized.keras")
         reading = verbs.read_model(model, network.name, data.input_type)
@@ -41,8 +44,8 @@ def main():
             for io_type in IoType:
                 with tempfile.TemporaryDirectory() as folder:
                     design = replace(card.design.resolve(), backend=backend, io_type=io_type)
-                    project = verbs.convert(network, design, Path(folder) / "hls")
-                    found = verbs.simulate(project, data.x_test)
+                    project = cpp.convert(network, design, Path(folder) / "hls")
+                    found = cpp.simulate(project, data.x_test)
                 wrong = int((found != codes).sum()), int((kind.decode(found) != keras).sum())
                 equal &= wrong == (0, 0)
                 print(

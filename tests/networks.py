@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from fpgaml.fixed import FixedPoint, Overflow, Rounding
-from fpgaml.network import Activation, Conv, Dense, Flatten, Function, Input, MaxPool, Network, Weights
+from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
+from fpgaml.ir.network import Activation, Conv, Dense, Flatten, Function, Input, MaxPool, Network, Weights
 
 RELU = FixedPoint(6, 2, signed=False, rounding=Rounding.RND_CONV, overflow=Overflow.SAT)
 SAME = ((1, 1), (1, 1))

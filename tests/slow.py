@@ -6,9 +6,9 @@ from math import ceil, floor, prod
 
 import numpy as np
 
-from fpgaml.accumulate import tensor_types
-from fpgaml.fixed import Overflow, Rounding
-from fpgaml.network import (
+from fpgaml.ir.accumulate import tensor_types
+from fpgaml.ir.fixed import Overflow, Rounding
+from fpgaml.ir.network import (
     Activation,
     Add,
     Affine,

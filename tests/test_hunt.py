@@ -5,9 +5,9 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from fpgaml.design import Backend, Design, IoType, Strategy, check_design, reuse_factors
 from fpgaml.errors import ConfigError
-from fpgaml.network import Conv, DepthwiseConv, Input, Network
+from fpgaml.ir.network import Conv, DepthwiseConv, Input, Network
+from fpgaml.target.design import Backend, Design, IoType, Strategy, check_design, reuse_factors
 from tests.hunt import PART, Spec, check, draw_specs, precompiled_header
 from tests.networks import RELU, VALID, weights
 

@@ -1,12 +1,13 @@
 """Latency and resources before synthesis, with honest error bars.
 
 facts.py        what a layer is, as far as cost goes      adapter.py      ... from a Network and a Design
-formulas.py     what a layer costs                        groundtruth.py  ... from rows of real reports
-compose.py      what a design has beyond its layers       model.py        coefficients and median estimates
-regression.py   the robust fit                            residuals.py    errors, ranges, error tables
-calibrate.py    refit and cross-validate                  validate.py     judge on anyone's reports
+formulas.py     what a layer costs                        compose.py      what a design has beyond its layers
+model.py        coefficients and median estimates         residuals.py    errors, ranges, error tables
 estimator.py    estimate(), utilisation()                 proposals.py    fit(): reuse factors that fit
-walls.py        what HLS never finishes                   show.py         tables for a terminal
+walls.py        what HLS never finishes                   tables.py       tables for a terminal
+
+laboratory/     where the coefficients come from: groundtruth.py (rows of real reports), regression.py (the robust fit),
+                calibrate.py (refit and cross-validate), validate.py (judge on anyone's reports)
 """
 
 from fpgaml.estimate.estimator import (

@@ -14,13 +14,11 @@ from math import prod
 
 import numpy as np
 
-from fpgaml.accumulate import tensor_types
-from fpgaml.boards import Part
-from fpgaml.design import Design, IoType, Strategy
 from fpgaml.errors import UnsupportedLayer
 from fpgaml.estimate.facts import UNCERTAINTY, Kind, LayerFacts, Target, needs_dataflow
-from fpgaml.fixed import Codes, FixedPoint, Overflow, Rounding
-from fpgaml.network import (
+from fpgaml.ir.accumulate import tensor_types
+from fpgaml.ir.fixed import Codes, FixedPoint, Overflow, Rounding
+from fpgaml.ir.network import (
     Activation,
     Add,
     Affine,
@@ -42,6 +40,8 @@ from fpgaml.network import (
     Table,
     Weights,
 )
+from fpgaml.target.boards import Part
+from fpgaml.target.design import Design, IoType, Strategy
 
 _ANY = Target(next(iter(UNCERTAINTY)), "virtexuplus", 5.0, 4.375, IoType.PARALLEL)  # replaced by every design
 

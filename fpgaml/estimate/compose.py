@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, log2
 
-from fpgaml.design import Tool
 from fpgaml.estimate.facts import Kind, LayerFacts, memory_blocks
 from fpgaml.estimate.formulas import Terms
+from fpgaml.target.design import Tool
 
 
 @dataclass(frozen=True)

@@ -16,16 +16,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import floor
 
-from fpgaml.boards import Part
-from fpgaml.design import Design, check_design, matrix_size
 from fpgaml.estimate.adapter import facts_of
 from fpgaml.estimate.facts import Kind, LayerFacts
 from fpgaml.estimate.formulas import regime_of
 from fpgaml.estimate.model import Model, Values, group_of, model, predict, synthesized
 from fpgaml.estimate.residuals import probability_below
 from fpgaml.estimate.walls import Wall, walls
-from fpgaml.measurement import ESTIMATED, RESOURCES, Interval, Measurement, Metric, Source
-from fpgaml.network import Network, weights_of
+from fpgaml.ir.network import Network, weights_of
+from fpgaml.target.boards import Part
+from fpgaml.target.design import Design, check_design, matrix_size
+from fpgaml.target.measurement import ESTIMATED, RESOURCES, Interval, Measurement, Metric, Source
 
 Measurements = Mapping[Metric, Measurement]
 

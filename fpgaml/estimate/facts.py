@@ -16,8 +16,8 @@ from enum import StrEnum
 from functools import cached_property
 from math import ceil, log2
 
-from fpgaml.design import IoType, Strategy, Tool
 from fpgaml.errors import ConfigError
+from fpgaml.target.design import IoType, Strategy, Tool
 
 
 class Kind(StrEnum):

@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil, floor, log2
 
-from fpgaml.design import Tool
 from fpgaml.estimate.facts import MATRICES, Kind, LayerFacts, Speed, memory_blocks, slices_of
+from fpgaml.target.design import Tool
 
 Terms = dict[str, float]
 

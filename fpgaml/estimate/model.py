@@ -20,7 +20,7 @@ from fpgaml.estimate.compose import Timing, fifo_blocks, fifo_terms, interval_of
 from fpgaml.estimate.facts import Kind, LayerFacts
 from fpgaml.estimate.formulas import Delays, Terms, bram_of, cycles_of, depth_of, dsp_of, ff_terms, lut_terms, regime_of
 from fpgaml.estimate.residuals import OFFSETS, Spread
-from fpgaml.measurement import ESTIMATED, Interval, Metric
+from fpgaml.target.measurement import ESTIMATED, Interval, Metric
 
 FITTED = (Metric.LUT, Metric.FF)
 Values = dict[Metric, float]

@@ -7,14 +7,14 @@ with few repositories borrows from all (`Spread.of`). `table` makes the statisti
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, erf, exp, floor, log
 
 import numpy as np
 
-from fpgaml.estimate.regression import repository_weights, weighted_quantile
-from fpgaml.measurement import Interval, Metric
+from fpgaml.target.measurement import Interval, Metric
 
 OFFSETS = {
     Metric.LATENCY: 0.5,
@@ -153,3 +153,18 @@ def probability_below(interval: Interval, limit: float) -> float:
     if side <= 0:
         return 1.0 if limit >= interval.median else 0.0
     return 0.5 * (1 + erf((place - middle) / (side / Z80) / 2**0.5))
+
+
+def weighted_quantile(values: Sequence[float], weights: Sequence[float], share: float) -> float:
+    """Return the value below which `share` of the weight lies (midpoint rule, linear between)."""
+    order = np.argsort(values, kind="stable")  # else the order of equal values depends on the processor
+    sorted_values = np.asarray(values, dtype=np.float64)[order]
+    sorted_weights = np.asarray(weights, dtype=np.float64)[order]
+    place = (np.cumsum(sorted_weights) - sorted_weights / 2) / sorted_weights.sum()
+    return float(np.interp(share, place, sorted_values))
+
+
+def repository_weights(names: Sequence[str]) -> list[float]:
+    """Return a weight for each row so that n rows of one repository count as the root of n."""
+    count = Counter(names)
+    return [count[name] ** -0.5 for name in names]

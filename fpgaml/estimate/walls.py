@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fpgaml.design import Tool
 from fpgaml.estimate.facts import Kind, LayerFacts
+from fpgaml.target.design import Tool
 
 UNROLL_LIMIT = 4096  # Source: hls4ml FAQ and Vivado HLS message "Stop unrolling loop ... it may cause large runtime"
 PARTITION_LIMIT = 4096  # Source: Vivado HLS message "array partition ... exceeds the maximum of 4096 elements"

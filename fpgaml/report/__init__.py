@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 if TYPE_CHECKING:
-    from fpgaml.workspace import Workspace
+    from fpgaml.runs.workspace import Workspace
 
 
 def write_report(workspace: Workspace) -> str:

@@ -16,8 +16,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, StrMethodFormatter
 from matplotlib.transforms import Bbox
 
-from fpgaml.metrics import Scores
-from fpgaml.pareto import pareto
+from fpgaml.exact.pareto import pareto
+from fpgaml.exact.scores import Scores
 
 COLORS = ("#2a6f97", "#e07a1f", "#2b7a3d", "#8c2f5a", "#8a8f98", "#5b4b9a")
 

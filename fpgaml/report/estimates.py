@@ -5,18 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fpgaml.boards import find_part
-from fpgaml.design import Design
 from fpgaml.estimate import Estimate, Stage, compare_with_float, utilisation
-from fpgaml.estimate.show import error_statement
-from fpgaml.external.reports import find
-from fpgaml.measurement import ESTIMATED, RESOURCES, Metric
+from fpgaml.estimate.tables import error_statement
+from fpgaml.target.boards import find_part
+from fpgaml.target.design import Design
+from fpgaml.target.measurement import ESTIMATED, RESOURCES, Metric
+from fpgaml.target.reports import find
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fpgaml.estimate.estimator import Measurements
-    from fpgaml.network import Network
+    from fpgaml.ir.network import Network
 
 BLUE = "#2a6f97"
 

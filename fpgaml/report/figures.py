@@ -13,15 +13,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fpgaml.errors import ConfigError
-from fpgaml.history import History
-from fpgaml.profile import from_record, statistics_from
+from fpgaml.exact.history import History
+from fpgaml.precision.profile import from_record, statistics_from
 from fpgaml.report import classification
 from fpgaml.report.estimates import cost_by_layer
 from fpgaml.report.profile_figures import draw_profile
 from fpgaml.report.results import Facts
 
 if TYPE_CHECKING:
-    from fpgaml.workspace import Workspace
+    from fpgaml.runs.workspace import Workspace
 
 KINDS = ("svg", "png")  # in this order: text is wider in SVG, and the first finds room for it
 SHOWN = 24  # disagreeing images in one figure

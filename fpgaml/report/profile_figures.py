@@ -22,10 +22,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from fpgaml.fixed import FixedPoint
-from fpgaml.histogram import LEVELS, Statistics
-from fpgaml.profile import Profile, Role, TensorProfile
-from fpgaml.sweep import Sweep
+from fpgaml.ir.fixed import FixedPoint
+from fpgaml.precision.histogram import LEVELS, Statistics
+from fpgaml.precision.profile import Profile, Role, TensorProfile
+from fpgaml.precision.sweep import Sweep
 
 BLUE, ORANGE, GREY, RED, BAND = "#2a6f97", "#e07a1f", "#8a8f98", "#b3261e", "#e4ebe0"
 LEAST = -24  # smallest power of two that is drawn

@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpgaml import verbs
-from fpgaml.accumulate import tensor_types
-from fpgaml.comparison import Comparison
-from fpgaml.dataset import Dataset
-from fpgaml.diagnosis import diagnose
-from fpgaml.history import History
-from fpgaml.metrics import Scores, score
-from fpgaml.network import Network, load, weights_of
+from fpgaml.card.built import as_built
+from fpgaml.datasets.dataset import Dataset
+from fpgaml.datasets.sources import load_data
+from fpgaml.exact.comparison import Comparison
+from fpgaml.exact.history import History
+from fpgaml.exact.learning_curve import diagnose
+from fpgaml.exact.scores import Scores, score
+from fpgaml.ir.accumulate import tensor_types
+from fpgaml.ir.network import Network, weights_of
+from fpgaml.ir.saving import load
 
 if TYPE_CHECKING:
-    from fpgaml.pipeline import Proof
-    from fpgaml.workspace import Workspace
+    from fpgaml.runs.proof import Proof
+    from fpgaml.runs.workspace import Workspace
 
 STACK = ("fpgaml", "tensorflow", "keras", "qkeras-v3", "hls4ml", "numpy", "matplotlib")
 
@@ -39,14 +41,14 @@ class Facts:
 
 def gather(workspace: Workspace) -> Facts:
     """Read a run's files into Facts."""
-    network, data = load(workspace / "network.npz"), verbs.load_data(workspace.card)
+    network, data = load(workspace / "network.npz"), load_data(workspace.card)
     comparison = json.loads((workspace / "comparison.json").read_text(encoding="utf-8"))
     reading = json.loads((workspace / "reading.json").read_text(encoding="utf-8"))
     histories = {
         name: History.from_json((workspace / f"{name}_history.json").read_text(encoding="utf-8"))
         for name in ("float", "quantized")
     }
-    built, design = verbs.as_built(workspace.card, network)
+    built, design = as_built(workspace.card, network)
     scores = score_all(workspace, network, data)
     record = {
         "name": workspace.card.name,

@@ -17,12 +17,12 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, TypeVar
 
-from fpgaml.dataset import NAMED
+from fpgaml.card.runcard import RunCard, Stage, changed, load_card, trained_as
+from fpgaml.card.untrained import skeleton
+from fpgaml.datasets.dataset import NAMED
 from fpgaml.errors import ConfigError, FormatError, FpgamlError
-from fpgaml.network import weights_of
-from fpgaml.pareto import pareto
-from fpgaml.runcard import RunCard, Stage, changed, load_card, trained_as
-from fpgaml.skeleton import skeleton
+from fpgaml.exact.pareto import pareto
+from fpgaml.ir.network import weights_of
 
 FLOAT_BITS = 32
 GROUPS = ("float", "QAT", "QAP", "distilled", "searched")

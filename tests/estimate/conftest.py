@@ -3,18 +3,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fpgaml.fixed import FixedPoint, Overflow, Rounding
-from fpgaml.network import (
-    Activation,
-    Conv,
-    Dense,
-    Flatten,
-    Function,
-    Input,
-    MaxPool,
-    Network,
-    Weights,
-)
+from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
+from fpgaml.ir.network import Activation, Conv, Dense, Flatten, Function, Input, MaxPool, Network, Weights
 
 RELU = FixedPoint(6, 2, False, Rounding.RND_CONV, Overflow.SAT)
 

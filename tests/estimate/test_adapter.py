@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from fpgaml.accumulate import tensor_types
-from fpgaml.boards import find_part
-from fpgaml.design import Backend, Design, IoType, LayerDesign, Strategy, Tool
 from fpgaml.estimate.adapter import facts_of, prepare, signed_digits
 from fpgaml.estimate.facts import Kind
-from fpgaml.fixed import FixedPoint
-from fpgaml.network import Dense, Input, Network, Weights
+from fpgaml.ir.accumulate import tensor_types
+from fpgaml.ir.fixed import FixedPoint
+from fpgaml.ir.network import Dense, Input, Network, Weights
+from fpgaml.target.boards import find_part
+from fpgaml.target.design import Backend, Design, IoType, LayerDesign, Strategy, Tool
 
 PART = find_part("xc7z020clg400-1")
 

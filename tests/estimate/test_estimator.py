@@ -1,10 +1,10 @@
 import pytest
 
-from fpgaml.boards import find_board, find_part
-from fpgaml.design import Backend, Design, IoType, LayerDesign, Strategy, is_valid_reuse, matrix_size
 from fpgaml.errors import ConfigError
 from fpgaml.estimate import Stage, Verdict, compare_with_float, estimate, fit, utilisation
-from fpgaml.measurement import ESTIMATED, RESOURCES, Metric, Source
+from fpgaml.target.boards import find_board, find_part
+from fpgaml.target.design import Backend, Design, IoType, LayerDesign, Strategy, is_valid_reuse, matrix_size
+from fpgaml.target.measurement import ESTIMATED, RESOURCES, Metric, Source
 
 BOARD = find_board("pynq-z2")
 

@@ -3,7 +3,7 @@ from math import exp
 import pytest
 
 from fpgaml.estimate.residuals import Residual, Spread, is_close, probability_below, statistics
-from fpgaml.measurement import Interval, Metric
+from fpgaml.target.measurement import Interval, Metric
 
 
 def residual(estimate, truth, metric=Metric.LUT, interval=None, repository="a"):

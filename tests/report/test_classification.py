@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fpgaml.metrics import score
+from fpgaml.exact.scores import score
 from fpgaml.report.classification import per_class, roc, spread, trade_off
 
 RNG = np.random.default_rng(0)

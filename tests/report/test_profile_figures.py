@@ -3,11 +3,11 @@ import io
 import numpy as np
 import pytest
 
-from fpgaml.floatmodel import from_network, types_of
-from fpgaml.histogram import summarize
-from fpgaml.profile import profile, profile_floats
+from fpgaml.ir.floatmodel import from_network, types_of
+from fpgaml.precision.histogram import summarize
+from fpgaml.precision.profile import profile, profile_floats
+from fpgaml.precision.sweep import sweep
 from fpgaml.report import profile_figures as figures
-from fpgaml.sweep import sweep
 from tests import networks
 from tests.test_profile import tiny
 

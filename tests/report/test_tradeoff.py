@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from fpgaml.card.runcard import TRAINED, card_of, to_toml
 from fpgaml.errors import ConfigError, FormatError
 from fpgaml.report.tradeoff import Point, float_weights, gather, group_of, marks, to_json
-from fpgaml.runcard import TRAINED, card_of, to_toml
 
 SMALL = {"layers": [{"kind": "flatten"}, {"kind": "dense", "units": 10, "activation": "softmax"}]}  # 7,840 weights
 

@@ -1,0 +1,1 @@
+"""The benchmark: ours against hls4ml's own path, on the same networks and machine."""

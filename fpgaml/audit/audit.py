@@ -1,0 +1,550 @@
+"""Audit a model: what each layer really does, every trap it walks into, and whether hardware agrees bit for bit.
+
+    found = audit(Path("model.keras"))                    table and findings
+    found.simulation                                      Keras, emulator and C simulation side by side
+    audit(path, against_hls4ml=True).simulation.sides     hls4ml's own conversion too, with where it first differs
+    found.exit_code                                       1 if errors remain or executions that must agree do not
+
+Nothing in a model file is run that is not a layer of Keras or QKeras.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fpgaml.backend import csim, hls4ml, stock
+from fpgaml.datasets import dataset
+from fpgaml.datasets.scaled import scaled_codes
+from fpgaml.errors import ConfigError, ConversionMismatch, DataError, FormatError, FpgamlError, UnsupportedLayer
+from fpgaml.exact import emulate
+from fpgaml.exact.comparison import Difference, classify, first_difference, float32_exact
+from fpgaml.frontend.findings import Code, Finding, Severity, finding
+from fpgaml.ir.accumulate import output_type, tensor_types
+from fpgaml.ir.fixed import PIXEL, Codes, FixedPoint, Floats, Overflow, Rounding
+from fpgaml.ir.network import (
+    Activation,
+    Add,
+    Affine,
+    AveragePool,
+    Concatenate,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Function,
+    Input,
+    Layer,
+    MaxPool,
+    Multiply,
+    Network,
+    Pad,
+    Table,
+    identifier,
+    weights_of,
+)
+from fpgaml.target.design import Backend, Design
+
+DESIGN = Design(Backend.VITIS, "xc7z020clg400-1")
+IMAGES = 500
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer of the table. Types are text; empty where a layer has none, "?" where a refused layer hides it."""
+
+    layer: str
+    keras: str
+    does: str
+    shape: tuple[int, ...]
+    inputs: str
+    weight: str
+    bias: str
+    accumulator: str
+    output: str
+    sparsity: float | None  # share of weights that are 0
+    bits: int | None  # of the largest sum, sign included
+    float32: bool | None  # whether Keras is provably exact here; None if unknown
+
+
+@dataclass(frozen=True)
+class Side:
+    """One execution against the reference. `agreement`: share of images with the reference's class."""
+
+    name: str
+    call: str  # of hls4ml, if it made the conversion
+    by_handlers: bool  # hls4ml's Keras-2 handlers made it, for its converter fails
+    failed: str | None
+    logits_unequal: int | None
+    accuracy: float | None
+    agreement: float | None
+    layers: dict[str, int]  # values that differ, by layer
+    first: Difference | None
+    must_agree: bool
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Executions of one model on the same images; `reference` says which is right by definition."""
+
+    images: int
+    data: str
+    logits: int
+    reference: str
+    labelled: bool
+    sides: tuple[Side, ...]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Everything an audit found."""
+
+    model: str
+    input_type: str
+    rows: tuple[Row, ...]
+    findings: tuple[Finding, ...]
+    simulation: Simulation | None
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that stop a conversion."""
+        return tuple(f for f in self.findings if f.severity is Severity.ERROR)
+
+    @property
+    def mismatches(self) -> tuple[Side, ...]:
+        """The executions that differ though they must not."""
+        sides = self.simulation.sides if self.simulation else ()
+        return tuple(s for s in sides if s.must_agree and (s.logits_unequal or s.first))
+
+    @property
+    def exit_code(self) -> int:
+        """0 if the model can become hardware that agrees bit for bit."""
+        return int(bool(self.errors or self.mismatches))
+
+    def record(self) -> dict[str, Any]:
+        """Return the audit as JSON-ready data."""
+        found = asdict(self)
+        return found | {"errors": len(self.errors), "mismatches": len(self.mismatches), "exit_code": self.exit_code}
+
+
+def audit(
+    model: Path | Any,
+    *,
+    name: str | None = None,
+    data: Path | None = None,
+    input_type: FixedPoint = PIXEL,
+    input_scale: str | None = None,
+    scale_bits: int | None = None,
+    simulate: bool = True,
+    against_hls4ml: bool = False,
+    images: int = IMAGES,
+    design: Design = DESIGN,
+    progress: Progress = lambda _: None,
+) -> Audit:
+    """Return the audit of a Keras model or its file.
+
+    input_scale: what raw integers are multiplied by, e.g. "1/255". images: how many are simulated at most.
+    scale_bits: bits to round to what is on no grid, as `read` has it.
+
+    Raises: DataError if a file does not exist or data do not fit; ToolNotFound without g++ (if it simulates).
+    """
+    path = model if isinstance(model, Path) else None
+    title = name or (path.stem if path else str(getattr(model, "name", "model")))
+    progress("reading the model")
+    if path is not None:
+        from fpgaml.frontend import store
+
+        try:
+            model = store.load(path)
+        except (FormatError, UnsupportedLayer) as error:
+            return _unreadable(title, error, store.written_layers(path), input_type)
+    from fpgaml.frontend.inspection import inspect
+
+    inspection = inspect(model, name=identifier(title), input_type=input_type, scale_bits=scale_bits)
+    rows = _rows(inspection) or _keras_rows(model)
+    found = Audit(title, str(input_type), rows, inspection.findings, None)
+    if not simulate and not against_hls4ml:
+        return found
+    with tempfile.TemporaryDirectory(prefix="fpgaml-audit-") as folder:
+        work = _Work(model, path, Path(folder), design, images, input_scale, progress)
+        return _simulated(found, inspection, work, data, against_hls4ml)
+
+
+def _unreadable(title: str, error: FpgamlError, layers: list[tuple[str, str, bool]], input_type: FixedPoint) -> Audit:
+    """Return the audit of a file that Keras does not load: its layers as far as it lists them."""
+    found = [
+        finding(
+            Code.PYTHON_CODE,
+            name,
+            f"layer {name!r} is a {kind}: Python code of the model's own, which fpgaml never runs"
+            + ("" if kind == "Lambda" else "; neither Keras nor QKeras has this class"),
+        )
+        for name, kind, own in layers
+        if own
+    ]
+    if not found:
+        code = Code.UNREADABLE_FILE if isinstance(error, FormatError) else Code.PYTHON_CODE
+        found = [finding(code, "", str(error))]
+    rows = tuple(Row(name, kind, "", (), "?", "", "", "", "?", None, None, None) for name, kind, _ in layers)
+    return Audit(title, str(input_type), rows, tuple(found), None)
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+
+def _rows(inspection: Any) -> tuple[Row, ...]:
+    types: dict[str, FixedPoint] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    rows = []
+    for layer in inspection.layers:
+        sources = layer.sources
+        interval = inspection.ranges[layer.name]
+        types[layer.name] = output_type(layer, interval, tuple(types[s] for s in sources))
+        shapes[layer.name] = layer.shape(*(shapes[s] for s in sources))
+        keras_name, kind = inspection.origin[layer.name]
+        known = layer.name not in inspection.guessed
+        read = ", ".join("?" if s in inspection.guessed else str(types[s]) for s in sources)
+        does = "refused" if layer.name in inspection.refused else does_text(layer)
+        rows.append(
+            Row(
+                keras_name if keras_name == layer.name else f"{layer.name} ({keras_name})",
+                kind, does, shapes[layer.name], read, **_weight_columns(layer),
+                accumulator=(str(types[layer.name]) if known else "?") if _sums(layer) else "",
+                output=str(types[layer.name]) if known else "?",
+                bits=interval.bits if known and _sums(layer) else None,
+                float32=float32_exact(layer, interval) if known else None,
+            )
+        )  # fmt: skip
+    return tuple(rows)
+
+
+def _keras_rows(model: Any) -> tuple[Row, ...]:
+    """Return rows of a model whose graph cannot be followed: names and classes."""
+    layers = getattr(model, "layers", [])
+    return tuple(Row(one.name, type(one).__name__, "", (), "?", "", "", "", "?", None, None, None) for one in layers)
+
+
+def _sums(layer: Layer) -> bool:
+    return isinstance(layer, (Dense, Conv, DepthwiseConv, Affine, Add, Multiply))
+
+
+def _weight_columns(layer: Layer) -> dict[str, Any]:
+    found = weights_of(layer)
+    if isinstance(layer, Table) or not found:
+        return {"weight": "", "bias": "", "sparsity": None}
+    main = found.get("kernel", found.get("scale"))
+    assert main is not None
+    zeros = float((main.codes == 0).mean())
+    bias = found["bias"]
+    return {"weight": str(main.type), "bias": str(bias.type) if bias.codes.any() else "", "sparsity": zeros}
+
+
+def does_text(layer: Layer) -> str:
+    """Return what a network layer does, in a few words."""
+    match layer:
+        case Input():
+            return "input"
+        case Dense(kernel=kernel):
+            return f"{kernel.codes.shape[0]} x {kernel.codes.shape[1]} sum"
+        case Conv(kernel=kernel):
+            return f"{_times(kernel.codes.shape[:-2])} convolution, {kernel.codes.shape[-1]} filters"
+        case DepthwiseConv(kernel=kernel):
+            return f"{_times(kernel.codes.shape[:-1])} depthwise convolution"
+        case Activation(function=function, slope=slope):
+            what = ("ReLU" if function is Function.RELU else "linear") + (f" with slope {slope:g}" if slope else "")
+            cast = layer.type.overflow is not Overflow.WRAP
+            return f"{what}, {layer.type.rounding} {layer.type.overflow}" if cast else f"{what}, exact"
+        case MaxPool(window=window):
+            return f"largest of {_times(window)}"
+        case AveragePool(window=window):
+            return f"mean of {_times(window)}, rounded once"
+        case Table(table=table):
+            return f"table of {len(table.codes)} entries"
+        case Affine():
+            return "scale and shift"
+        case Pad():
+            return "zeros around"
+        case Add() | Multiply() | Concatenate():
+            return f"{type(layer).__name__.lower()} {len(layer.sources)} inputs"
+        case _:
+            return type(layer).__name__.lower()
+
+
+def _times(sizes: tuple[int, ...]) -> str:
+    return "x".join(map(str, sizes))
+
+
+# --- the simulation -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a simulation needs besides the network."""
+
+    model: Any
+    path: Path | None
+    folder: Path
+    design: Design
+    images: int
+    scale: str | None
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Images:
+    """Input codes (images, *shape), labels if there are any, and where they come from."""
+
+    codes: Codes
+    labels: Codes | None
+    data: str
+
+
+def _simulated(found: Audit, inspection: Any, work: _Work, data: Path | None, against: bool) -> Audit:
+    input_type = FixedPoint.parse(found.input_type)
+    shape = tuple(work.model.input_shape[1:]) if not isinstance(work.model.input_shape, list) else ()
+    if found.errors and not (against and shape and None not in shape):
+        return found
+    images = load_images(data, shape, input_type, work.images, work.scale)
+    if found.errors:
+        keras = _keras_only(work, input_type.decode(images.codes))
+        sides = _stock_sides(work, keras, list(keras), None, images, input_type)
+        logits = keras[list(keras)[-1]]
+        done = Simulation(len(images.codes), images.data, logits.size, "Keras", images.labels is not None, sides)
+        return replace(found, simulation=done)
+    return _all_sides(found, inspection, work, images, against)
+
+
+def _all_sides(found: Audit, inspection: Any, work: _Work, images: Images, against: bool) -> Audit:
+    from fpgaml.frontend.inspection import keras_values
+
+    network, kind = inspection.reading.network, inspection.reading.network.input.type
+    order, types = list(network.shapes), tensor_types(network)
+    work.progress(f"Keras and the emulator: {len(images.codes)} images")
+    codes = emulate.trace(network, images.codes)
+    golden = {name: types[name].decode(values) for name, values in codes.items()}
+    out = network.output.name
+    keras = {
+        name: values.reshape(golden[name].shape)
+        for name, values in keras_values(work.model, inspection.keras_names, kind.decode(images.codes)).items()
+    }
+    apart = inspection.reading.apart
+    limited = any(row.float32 is False for row in found.rows)
+    exact = not limited and not apart
+    reference = "Keras = emulator" if exact else "emulator"
+    why = "" if exact else ("float32 limit" if limited else "not on a grid")
+    sides = [_side(f"Keras{f' ({why})' if why else ''}", golden, keras, network, images, must_agree=exact)]
+    try:
+        simulated = _csim(network, work, images.codes, types)
+    except (ConfigError, UnsupportedLayer, ConversionMismatch) as error:
+        found = replace(found, findings=(*found.findings, finding(Code.DESIGN, "", str(error))))
+    else:
+        sides.append(_side("fpgaml: C simulation", golden, simulated, network, images, must_agree=True))
+    if against:
+        sides += _stock_sides(work, golden, order, network, images, kind)
+    total = golden[out].size
+    done = Simulation(len(images.codes), images.data, total, reference, images.labels is not None, tuple(sides))
+    return replace(found, simulation=done)
+
+
+def _csim(network: Network, work: _Work, codes: Codes, types: dict[str, FixedPoint]) -> dict[str, Floats]:
+    work.progress("converting")
+    hls4ml.convert(network, work.design, work.folder / "hls", log=work.folder / "convert.log")
+    work.progress("compiling with g++")
+    program = csim.build(network, work.folder / "hls", log=work.folder / "g++.log")
+    work.progress(f"C simulation: {len(codes)} images")
+    output, layers = csim.simulate(program, codes, trace=True)
+    shapes = network.shapes
+    found = {name: types[name].decode(values).reshape(-1, *shapes[name]) for name, values in layers.items()}
+    return found | {network.output.name: types[network.output.name].decode(output)}
+
+
+def _side(
+    name: str,
+    golden: dict[str, Floats],
+    values: dict[str, Floats],
+    network: Network,
+    images: Images,
+    *,
+    must_agree: bool,
+) -> Side:
+    """Hold one execution against the emulator, layer by layer."""
+    out = network.output.name
+    shown = "Keras" if name.startswith("Keras") else name
+    layers = {layer: int((golden[layer] != values[layer]).sum()) for layer in network.shapes if layer in values}
+    first = first_difference(golden, values, list(network.shapes), ("emulator", shown), network)
+    if out not in values:
+        return Side(name, "", False, None, None, None, None, layers, first, must_agree)
+    classes, right = classify(values[out]), classify(golden[out])
+    accuracy = None if images.labels is None else float((classes == images.labels).mean())
+    agreement = float((classes == right).mean())
+    return Side(name, "", False, None, layers[out], accuracy, agreement, layers, first, must_agree)
+
+
+def _keras_only(work: _Work, values: Floats) -> dict[str, Floats]:
+    """Return every layer of a Keras model that fpgaml does not read."""
+    from fpgaml.frontend.layer_outputs import layer_outputs
+
+    names = {one.name: one.name for one in work.model.layers if type(one).__name__ != "InputLayer"}
+    return layer_outputs(work.model, names, values)
+
+
+def _stock_sides(
+    work: _Work, golden: dict[str, Floats], order: list[str], network: Network | None, images: Images, kind: FixedPoint
+) -> tuple[Side, ...]:
+    """Return hls4ml's own results, held against `golden`."""
+    path = work.path
+    if path is None:
+        from fpgaml.frontend import store
+
+        path = work.folder / "model.keras"
+        store.save(work.model, path)
+    work.progress("hls4ml's own conversion, twice")
+    log = work.folder / "stock.log"
+    runs = stock.stock_runs(path, kind.decode(images.codes), work.design, work.folder / "stock", log=log)
+    made = tuple(_stock_side(run, golden, order, network, images) for run in runs)
+    refusals = {run.refused: run.call for run in reversed(runs) if run.refused}
+    return (*(_failed("hls4ml, as documented", call, why) for why, call in refusals.items()), *made)
+
+
+def _failed(name: str, call: str, why: str, *, by_handlers: bool = False) -> Side:
+    return Side(name, call, by_handlers, why, None, None, None, {}, None, False)
+
+
+def _stock_side(
+    run: stock.StockRun, golden: dict[str, Floats], order: list[str], network: Network | None, images: Images
+) -> Side:
+    way = "hls4ml handlers" if run.refused else "hls4ml"
+    name = f"{way}, backend named" if "backend=" in run.call else f"{way}, no backend"
+    if run.output is None:
+        return _failed(name, run.call, str(run.failed), by_handlers=run.refused is not None)
+    values = {}
+    for layer, array in run.layers.items():
+        known = hls4ml_name(layer, order, of_network=network is not None)
+        if known is not None and array.size == golden[known].size:
+            values[known] = np.asarray(array, np.float64).reshape(golden[known].shape)
+    first = first_difference(golden, values, order, ("emulator" if network else "Keras", "hls4ml"), network)
+    layers = {layer: int((golden[layer] != values[layer]).sum()) for layer in order if layer in values}
+    output = np.asarray(run.output).reshape(len(images.codes), -1)
+    ended = next(reversed(run.layers)) not in order and output.shape[1] == 1  # a sigmoid: its middle is 1/2
+    classes = classify(output - 0.5 if ended else output)
+    right = classify(golden[order[-1]])
+    accuracy = None if images.labels is None else float((classes == images.labels).mean())
+    agreement = float((classes == right).mean())
+    unequal = layers.get(order[-1])
+    return Side(name, run.call, run.by_handlers, None, unequal, accuracy, agreement, layers, first, False)
+
+
+def hls4ml_name(layer: str, order: list[str], *, of_network: bool = True) -> str | None:
+    """Return the layer of `order` that computes what hls4ml's `layer` does; None if there is none (a softmax).
+
+    A layer of a Network ends before its activation, a Keras layer (not `of_network`) behind it.
+    """
+    clean = re.sub(r"_+", "_", re.sub(r"\W", "_", layer)).strip("_")
+    if clean in order:
+        return clean
+    if clean.removesuffix("_linear") in order:
+        return clean.removesuffix("_linear")
+    base = max((name for name in order if clean.startswith(f"{name}_")), key=len, default=None)
+    if base is None or f"{base}_act" in order:
+        return base and f"{base}_act"
+    return None if of_network else base
+
+
+# --- data -----------------------------------------------------------------------------------------------------------
+
+
+def load_images(
+    path: Path | None, shape: tuple[int, ...], kind: FixedPoint, count: int, scale: str | None = None
+) -> Images:
+    """Return at most `count` images as codes of `kind`: from a file, else MNIST's test images, else random codes.
+
+    With a `scale` such as "1/255" the images are raw integers that the model reads times the scale; the codes are the
+    nearest of `kind`.
+
+    Raises: DataError if the file's shape or values do not fit the input.
+    """
+    if path is not None:
+        return _from_file(path, shape, kind, count, scale)
+    if shape in ((28, 28, 1), (28, 28), (784,)) and (kind == PIXEL or scale):
+        mnist = dataset.load("mnist")
+        pixels = mnist.x_test[:count].reshape(-1, *shape).astype(np.int64)
+        codes = scaled_codes(pixels, scale, _nearest(kind)) if scale else pixels
+        return Images(codes, mnist.y_test[:count].astype(np.int64), "MNIST test images")
+    rng = np.random.default_rng(0)
+    return Images(rng.integers(kind.low, kind.high + 1, (count, *shape)), None, "random codes (seed 0)")
+
+
+def _nearest(kind: FixedPoint) -> FixedPoint:
+    """Return the same codes, to be reached by rounding to the nearest."""
+    return replace(kind, rounding=Rounding.RND_CONV, overflow=Overflow.SAT)
+
+
+def _from_file(path: Path, shape: tuple[int, ...], kind: FixedPoint, count: int, scale: str | None) -> Images:
+    array, labels = _arrays(path)
+    if array.ndim < 1 or int(np.prod(array.shape[1:])) != int(np.prod(shape)) or not len(array):
+        wanted = ", ".join(map(str, shape))
+        raise DataError(f"images in {path} must have shape (images, {wanted}) as the model's input, not {array.shape}")
+    if labels is not None:
+        whole = np.issubdtype(labels.dtype, np.number) and np.array_equal(labels, np.rint(labels))
+        if labels.shape not in ((len(array),), (len(array), 1)) or not whole:
+            raise DataError(
+                f"labels in {path} must be one whole number for each of its {len(array)} images, not {labels.dtype} of "
+                f"shape {labels.shape}"
+            )
+        labels = labels.reshape(-1)[:count].astype(np.int64)
+    array = array[:count].reshape(-1, *shape)
+    if scale:
+        return Images(scaled_codes(array, scale, _nearest(kind)), labels, f"{path.name} times {scale}")
+    if np.issubdtype(array.dtype, np.integer):
+        if not kind.holds(array):
+            raise DataError(
+                f"images in {path} are integers from {array.min()} to {array.max()}, which are no codes of {kind}, "
+                f"{kind.low} to {kind.high}; state their type with --input-type"
+            )
+        return Images(array.astype(np.int64), labels, str(path.name))
+    if not np.issubdtype(array.dtype, np.floating):
+        raise DataError(f"images in {path} must be numbers, not {array.dtype}")
+    codes = _nearest(kind).encode(array)
+    wrong = codes != np.ldexp(array.astype(np.float64), kind.fraction)
+    if wrong.any():
+        raise DataError(
+            f"images in {path}: {int(wrong.sum()):,} of {wrong.size:,} values are not on the grid of {kind}, multiples "
+            f"of {kind.step:g} from {kind.decode(kind.low):g} to {kind.decode(kind.high):g}; the first is "
+            f"{float(array[wrong][0])!r}. A pixel divided by 255 is on no grid: divide by 256, or state --input-type"
+        )
+    return Images(codes, labels, str(path.name))
+
+
+def _arrays(path: Path) -> tuple[Any, Any]:
+    """Return images and labels (or None) of an .npy or .npz file."""
+    if not path.is_file():
+        raise DataError(f"data file {path} does not exist")
+    try:
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return found, None
+        with found:
+            names = [n for n in ("x_test", "x", "images", "X_test", "X") if n in found.files] or found.files[:1]
+            labels = [n for n in ("y_test", "y", "labels", "Y") if n in found.files]
+            return found[names[0]], found[labels[0]] if labels else None
+    except (OSError, ValueError, IndexError, EOFError) as error:
+        raise DataError(f"{path} is no .npy or .npz file of numbers: {error}") from error
+
+
+def summary(found: Audit) -> str:
+    """Return the verdict in one sentence."""
+    if found.errors:
+        return f"{len(found.errors)} error(s): this model cannot be converted exactly; each says how to mend it"
+    if found.mismatches:
+        return f"{found.mismatches[0].name} differs, and must not"
+    if found.simulation is None:
+        return "no errors: it can be converted; not simulated"
+    done = found.simulation
+    same = "Keras = emulator = C simulation" if done.reference != "emulator" else "emulator = C simulation"
+    return f"exact: 0 of {done.logits:,} logits differ on {done.images} images, {same}"

@@ -1,0 +1,82 @@
+"""A network as C++ that runs, held against the emulator bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpgaml.backend import csim, hls4ml
+from fpgaml.card.runcard import DesignCard
+from fpgaml.errors import BitMismatch
+from fpgaml.exact import emulate
+from fpgaml.exact.comparison import first_difference, float32_limit
+from fpgaml.ir.accumulate import tensor_types
+from fpgaml.ir.fixed import Codes, Floats
+from fpgaml.ir.network import Conv, DepthwiseConv, Network
+from fpgaml.target.design import Design, IoType
+
+
+@dataclass(frozen=True)
+class Project:
+    """An HLS project on disk and the network it was made from."""
+
+    network: Network
+    design: Design
+    folder: Path
+
+
+def convert(network: Network, design: Design, folder: Path, *, log: Path | None = None) -> Project:
+    """Write the HLS project of `network` into `folder`, read it back, and return it.
+
+    Raises: ConfigError, ToolFailed, ConversionMismatch.
+    """
+    hls4ml.convert(network, design, folder, log=log or folder.with_suffix(".log"))
+    return Project(network, design, folder)
+
+
+def simulate(
+    project: Project, codes: NDArray[np.integer], *, log: Path | None = None, progress: csim.Progress | None = None
+) -> NDArray[np.int64]:
+    """Compile the project with g++ (once) and return the output codes for images given as codes."""
+    log = log or project.folder.with_suffix(".g++.log")
+    program = csim.build(project.network, project.folder, log=log, images=len(codes))
+    return csim.simulate(program, codes, progress=progress)[0]
+
+
+def mismatches(
+    network: Network, design: Design, codes: NDArray[np.integer], keras_logits: Floats | None, folder: Path
+) -> int:
+    """Convert `network` into `folder`, simulate all images, and count the logits in which the executions differ.
+
+    A logit counts once if C simulation differs from the emulator or, where float32 is exact, QKeras does (None: it is
+    no reference). Raises: as `convert` and `simulate`.
+    """
+    ours = emulate.run(network, codes).reshape(len(codes), -1)
+    theirs = simulate(convert(network, design, folder), codes).reshape(ours.shape)
+    wrong = theirs != ours
+    if keras_logits is not None and float32_limit(network) is None:
+        wrong |= tensor_types(network)[network.output.name].decode(ours) != keras_logits.reshape(ours.shape)
+    return int(wrong.sum())
+
+
+def prove(network: Network, codes: Codes, folder: Path, design: Design | None = None) -> int:
+    """Convert the network into `folder`, run `codes` through its C simulation, and return how many logits are equal.
+
+    design: how it is built; without one, a board's default, streamed if it has convolutions (it compiles faster).
+
+    Raises: BitMismatch with the first difference; ToolNotFound, ToolFailed, ConversionMismatch.
+    """
+    conv = any(isinstance(layer, (Conv, DepthwiseConv)) for layer in network)
+    default = DesignCard(io_type=IoType.STREAM if conv else IoType.PARALLEL)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    project = convert(network, design or default.resolve(), folder)
+    simulated, emulated = simulate(project, codes), emulate.run(network, codes)
+    name = network.output.name
+    kind = tensor_types(network)[name]
+    values = {name: kind.decode(emulated)}, {name: kind.decode(simulated)}
+    if found := first_difference(*values, [name], ("emulator", "C simulation")):
+        raise BitMismatch(f"C simulation differs from the emulator: {found}")
+    return int(emulated.size)

@@ -1,0 +1,141 @@
+"""The commands of the bench: simulate, synth, export, import-reports, board. Parse, call one function, print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from fpgaml.flow.deploy import Row, Run
+    from fpgaml.target.reports import Report
+
+out = Console(highlight=False)
+RunFolder = Annotated[Path, typer.Argument(help="Folder of a run, e.g. hls_projects/mnist_mlp", show_default=False)]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    for name, command in COMMANDS.items():
+        app.command(name, rich_help_panel="The project, vendor tools and boards")(command)
+
+
+def simulate(
+    run: RunFolder,
+    testbench: Annotated[
+        bool, typer.Option("--testbench", help="Run the project's own test benches on the golden vectors.")
+    ] = False,
+    images: Annotated[int | None, typer.Option(help="Test images, instead of all.", min=1)] = None,
+) -> None:
+    """Run the C++ of a run's project with g++, and hold it against the emulator, bit for bit."""
+    from fpgaml.flow import deploy
+
+    found = deploy.open_run(run)
+    for verdict in deploy.test(found) if testbench else [deploy.simulate(found, images)]:
+        out.print(escape(verdict))
+
+
+def synth(
+    run: RunFolder,
+    csim: Annotated[bool, typer.Option("--csim", help="C simulation in the vendor's tool.")] = False,
+    csynth: Annotated[bool, typer.Option("--csynth", help="C synthesis.")] = False,
+    cosim: Annotated[bool, typer.Option("--cosim", help="Cosimulation of the Verilog.")] = False,
+    export: Annotated[bool, typer.Option("--export", help="Export the IP.")] = False,
+    vivado: Annotated[bool, typer.Option("--vivado", help="Logic synthesis, out of context.")] = False,
+    wrapper: Annotated[str | None, typer.Option(help="Synthesize a wrapper: axi or lite.", show_default=False)] = None,
+    tool: Annotated[Path | None, typer.Option(help="The HLS program, or the folder it is in.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Minutes each program may take.")] = None,
+) -> None:
+    """Run the vendor's tools on a run's project, and show what they measured beside the estimate.
+
+    Without a choice of steps: csim and csynth.
+    """
+    from fpgaml.errors import ConfigError
+    from fpgaml.flow import deploy
+    from fpgaml.project.axi import Wrapper
+    from fpgaml.project.vendor import Step
+
+    chosen = {Step.CSIM: csim, Step.CSYNTH: csynth, Step.COSIM: cosim, Step.EXPORT: export, Step.VIVADO: vivado}
+    steps = [step for step, wanted in chosen.items() if wanted] or [Step.CSIM, Step.CSYNTH]
+    if wrapper is not None and wrapper not in list(Wrapper):
+        raise ConfigError(f"wrapper must be {' or '.join(Wrapper)}, not {wrapper!r}")
+    kind = Wrapper(wrapper) if wrapper else None
+    opened = deploy.open_run(run)
+    with out.status("starting") as status:
+        found = deploy.synthesize(
+            opened,
+            steps,
+            tool=tool,
+            wrapper=kind,
+            timeout_s=None if timeout is None else 60 * timeout,
+            progress=lambda line: status.update(escape(line[:100])),
+        )
+    out.print(f"done: {', '.join(steps)}; logs in {opened.folder / 'synth'}", soft_wrap=True)
+    _show(opened, found)
+
+
+def export(
+    run: RunFolder,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The zip to write.", show_default=False)] = None,
+) -> None:
+    """Write a run's project into one zip that is complete, reproducible and tests itself with g++ alone."""
+    from fpgaml.flow import deploy
+
+    opened = deploy.open_run(run)
+    target = output or Path(f"{opened.card.name}.zip")
+    names = deploy.export_run(opened, target)
+    out.print(f"{target}: {len(names)} files, {target.stat().st_size / 1e6:.1f} MB; unzip and `make test`")
+
+
+def import_reports(
+    run: RunFolder,
+    files: Annotated[list[Path], typer.Argument(help="csynth.xml, *_cosim.rpt, vivado_synth.rpt, vivado_timing.rpt")],
+) -> None:
+    """Bring reports of another machine home, and show them beside the estimate."""
+    from fpgaml.flow import deploy
+
+    opened = deploy.open_run(run)
+    _show(opened, deploy.import_files(opened, files))
+
+
+def board(
+    run: RunFolder,
+    name: Annotated[str | None, typer.Option("--board", help="Instead of the card's.", show_default=False)] = None,
+) -> None:
+    """Write a board package: Vivado scripts, PYNQ driver, bare-metal program, golden vectors."""
+    from fpgaml.flow import deploy
+
+    opened = deploy.open_run(run)
+    folder, warnings = deploy.pack(opened, name)
+    for warning in warnings:
+        out.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+    out.print(f"{folder}: begin with README.md", soft_wrap=True)
+
+
+def _show(run: Run, found: Sequence[Report]) -> None:
+    from fpgaml.flow import deploy
+
+    rows: list[Row] = deploy.beside(run, found)
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("metric", "estimate", "measured", "by"):
+        table.add_column(heading)
+    for row in rows:
+        guess = "" if row.estimated is None else str(row.estimated)
+        table.add_row(row.metric, guess, str(row.measured), f"{row.measured.source} ({row.measured.tool})")
+    out.print(table)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "simulate": simulate,
+    "synth": synth,
+    "export": export,
+    "import-reports": import_reports,
+    "board": board,
+}

@@ -1,0 +1,1 @@
+"""Images and tables as integer codes, so that training and hardware see the same numbers."""

@@ -1,0 +1,51 @@
+"""Raw inputs as codes: what a scale such as 1/255 means when values must lie on a grid.
+
+    codes = scaled_codes(images, "1/255", FixedPoint(8, 0, signed=False, rounding=RND, overflow=SAT))
+
+``image / 255`` is on no binary grid: a network that was trained on it must be told where to round. The input type says
+so. From the codes on everything is exact; how far codes are from the scaled values is `scale_error`.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpgaml.errors import ConfigError, DataError
+from fpgaml.exact.emulate import divide
+from fpgaml.ir.fixed import Codes, FixedPoint
+
+LARGEST = 1 << 31
+
+
+def parse_scale(text: str) -> Fraction:
+    """Read a scale such as ``1/255``, ``0.00390625`` or ``1``. Raises: ConfigError unless it is a number above 0."""
+    try:
+        scale = Fraction(text.replace(" ", ""))
+    except (ValueError, ZeroDivisionError):
+        scale = Fraction(0)
+    if scale <= 0 or max(scale.numerator, scale.denominator) > LARGEST:
+        raise ConfigError(f"input scale must be a number above 0 such as 1/255 or 0.5, not {text!r}")
+    return scale
+
+
+def scaled_codes(raw: NDArray[np.integer], scale: str | Fraction, kind: FixedPoint) -> Codes:
+    """Return integers `raw` (any shape) times `scale` as codes of `kind`, rounded once, in integers.
+
+    Raises: DataError if `raw` are no integers or too large; ConfigError for a scale that is none.
+    """
+    if not np.issubdtype(raw.dtype, np.integer):
+        raise DataError(f"raw inputs must be integers such as pixels, not {raw.dtype}; use encode() of the input type")
+    factor = parse_scale(scale) if isinstance(scale, str) else scale
+    if raw.size and int(np.abs(raw.astype(np.int64)).max()) * factor.numerator >= 1 << (62 - max(kind.fraction, 0)):
+        raise DataError(f"raw inputs up to {np.abs(raw).max()} are too large for scale {factor} and type {kind}")
+    return divide(raw.astype(np.int64) * factor.numerator, np.array(factor.denominator), 0, kind)
+
+
+def scale_error(raw: NDArray[np.integer], scale: str | Fraction, kind: FixedPoint) -> float:
+    """Return the largest distance between a raw input times `scale` and the value of its code."""
+    factor = parse_scale(scale) if isinstance(scale, str) else scale
+    values = raw.astype(np.float64) * float(factor)
+    return float(np.abs(kind.decode(scaled_codes(raw, factor, kind)) - values).max(initial=0.0))

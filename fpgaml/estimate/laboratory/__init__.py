@@ -1,0 +1,1 @@
+"""Where the estimator is fitted and judged: ground truth, regression, calibration, validation."""

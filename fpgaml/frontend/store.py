@@ -1,0 +1,161 @@
+"""Save and load Keras and QKeras models: ``.keras`` files, and ``.h5`` files of any version.
+
+A file appears whole or not at all. Loading finds every QKeras class without the caller naming any, and never runs code
+that a file brings along: a Lambda, or a class of a module other than Keras and QKeras, is refused before Keras sees it.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+from qkeras.utils import _add_supported_quantized_objects
+
+from fpgaml.errors import DataError, FormatError, UnsupportedLayer
+from fpgaml.frontend import legacy
+
+CODE = ("Lambda", "TFOpLambda", "SlicingOpLambda", "__lambda__")
+TRUSTED = ("keras", "qkeras", "builtins")  # modules whose classes a file may name
+UNKNOWN = ("synchronized", "renorm", "renorm_clipping", "renorm_momentum")  # to QDenseBatchnorm, which writes them
+UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, IndexError, zipfile.BadZipFile)
+
+
+def save(model: keras.Model, path: Path) -> None:
+    """Write `model` to `path`, which ends in ``.keras``; an old file is replaced only by a complete new one."""
+    temporary = path.with_name(f".{path.stem}.part.keras")
+    try:
+        model.save(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(path: Path) -> keras.Model:
+    """Read a ``.keras`` or ``.h5`` model, float or QKeras, of Keras 2 or 3.
+
+    Raises: DataError if there is no such file; FormatError if it is no Keras model; UnsupportedLayer if it brings
+    Python code along.
+    """
+    if not path.is_file():
+        raise DataError(f"model file {path} does not exist")
+    try:
+        return _load_h5(path) if h5py.is_hdf5(path) else _load_keras(path)
+    except UNREADABLE as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise FormatError(f"{path} is not a Keras model that can be read: {reason}") from error
+
+
+def written_layers(path: Path) -> list[tuple[str, str, bool]]:
+    """Return (name, class, whether it is Python code of the file's own) of each layer a model file lists.
+
+    Only the description is parsed: nothing is loaded, nothing is run. Empty if the file is no Keras model.
+    """
+    try:
+        text = _description(path)
+        config = json.loads(text)["config"]
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return []
+    entries = config["layers"] if isinstance(config, dict) else config
+    return [(_name(entry), entry["class_name"], _own_code(entry)) for entry in entries]
+
+
+def _description(path: Path) -> str:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            return file.read("config.json").decode()
+    with h5py.File(path, "r") as file:
+        return str(file.attrs["model_config"])
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return str(entry.get("config", {}).get("name") or entry.get("name") or "")
+
+
+def _own_code(entry: dict[str, Any]) -> bool:
+    """Return whether a layer is a Lambda, or of a class that neither Keras nor QKeras has."""
+    kind, module = entry["class_name"], str(entry.get("module") or "")
+    if kind in CODE:
+        return True
+    return bool(module) and module.split(".")[0] not in TRUSTED
+
+
+def _load_keras(path: Path) -> keras.Model:
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+    refuse_code(config)
+    with tempfile.TemporaryDirectory() as folder:
+        if any([_take_unknown(one) for one in _objects(config)]):
+            path = _with_config(path, config, Path(folder) / "model.keras")
+        return keras.saving.load_model(path, custom_objects=_known(), compile=False, safe_mode=True)
+
+
+def _load_h5(path: Path) -> keras.Model:
+    with h5py.File(path, "r") as file:
+        config = legacy.config_of(file)
+        refuse_code(config)
+        if legacy.is_old(file) or any(_take_unknown(one) for one in _objects(config)):
+            return legacy.rebuild(file)
+    if path.suffix not in (".h5", ".hdf5"):
+        raise FormatError(f"{path} is an HDF5 file; rename it to {path.with_suffix('.h5').name}")
+    return keras.saving.load_model(path, custom_objects=_known(), compile=False, safe_mode=True)
+
+
+def _take_unknown(one: dict[str, Any]) -> bool:
+    """Take out of a layer's settings what qkeras-v3 writes there and then refuses to read; return if there was any."""
+    settings = one.get("config")
+    if not one["class_name"].endswith("QDenseBatchnorm") or not isinstance(settings, dict):
+        return False
+    found = [key for key in UNKNOWN if key in settings]
+    for key in found:
+        del settings[key]
+    return bool(found)
+
+
+def _with_config(path: Path, config: Any, changed: Path) -> Path:
+    """Write a ``.keras`` file with another configuration."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(changed, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, json.dumps(config) if name == "config.json" else old.read(name))
+    return changed
+
+
+def _known() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    _add_supported_quantized_objects(found)
+    return found
+
+
+def refuse_code(config: Any) -> None:
+    """Raise UnsupportedLayer if a model's configuration holds code, or names a class that is not Keras' or QKeras'."""
+    for one in _objects(config):
+        kind, settings = one["class_name"], one.get("config")
+        name = settings.get("name", "") if isinstance(settings, dict) else ""
+        if kind in CODE:
+            raise UnsupportedLayer(
+                f"layer {name!r} is a {kind.strip('_')}: it holds Python code, which fpgaml never runs; use a built-in "
+                "layer"
+            )
+        module = one.get("module")
+        if module and module.split(".")[0] not in TRUSTED:
+            raise UnsupportedLayer(
+                f"{kind} {name!r} comes from the Python module {module!r}, which fpgaml never imports; use layers of "
+                "Keras and QKeras"
+            )
+
+
+def _objects(config: Any) -> Iterator[dict[str, Any]]:
+    """Yield everything in a configuration that has a class."""
+    if isinstance(config, dict):
+        if isinstance(config.get("class_name"), str):
+            yield config
+        for value in config.values():
+            yield from _objects(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _objects(value)

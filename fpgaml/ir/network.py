@@ -1,0 +1,450 @@
+"""The Network: a quantized neural network as one small frozen value in integer codes.
+
+    Network(name, layers)        layers in topological order, the first an `Input`, the last the output
+    Input                        shape and type of one image
+    Dense  Conv  DepthwiseConv   weights as read-only integer codes with their FixedPoint; results are exact
+    MaxPool  AveragePool         windows over the spatial axes
+    Activation                   linear or ReLU (leaky if it has a slope), cast to a stated type
+    Table                        any function of one value, as an explicit table of output codes
+    Affine                       scale and bias per channel: batch normalization that has no layer to fold into
+    Flatten  Reshape  Pad  Add  Multiply  Concatenate
+    ArgMax                       1 where the largest value is, else 0: a class instead of logits
+
+Shapes leave out the images axis and put channels last: ``(features,)``, ``(length, channels)`` or
+``(height, width, channels)``. One `Conv` serves one and two dimensions: its kernel's rank says which.
+Batch normalization, dropout and softmax are gone when a Keras model has been read; nothing below knows them.
+
+What a layer *does* is elsewhere, one `functools.singledispatch` function a module: ranges and accumulators in
+accumulate.py, execution in emulate.py, C++ in backend/hls4ml.py, cost in estimate/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from functools import cached_property
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fpgaml.errors import ConfigError, DataError, UnsupportedLayer, nearest
+from fpgaml.ir.fixed import Codes, FixedPoint, Floats, grid, smallest
+
+Shape = tuple[int, ...]
+
+# Names become C++ identifiers in the generated project: these are C++ keywords or names hls4ml uses itself.
+RESERVED = frozenset(
+    """alignas alignof and asm auto bool break case catch char class const continue default delete do double else enum
+    explicit export extern false float for friend goto if inline int long mutable namespace new not nullptr operator or
+    private protected public register return short signed sizeof static struct switch template this throw true try
+    typedef typename union unsigned using virtual void volatile while xor input output result model nnet hls main
+    myproject weights""".split()
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A read-only array of integer codes with the type that holds them."""
+
+    codes: Codes
+    type: FixedPoint
+
+    def __post_init__(self) -> None:
+        codes = np.array(self.codes, dtype=np.int64)
+        if not self.type.holds(codes):
+            raise DataError(f"weights from {codes.min()} to {codes.max()} do not fit {self.type}")
+        codes.setflags(write=False)
+        object.__setattr__(self, "codes", codes)
+
+    @classmethod
+    def of(cls, values: Floats) -> Weights:
+        """Return real `values` with the narrowest type that holds each of them exactly."""
+        codes, fraction = grid(values)
+        low, high = (int(codes.min()), int(codes.max())) if codes.size else (0, 0)
+        return cls(codes, smallest(low, high, fraction))
+
+    @property
+    def values(self) -> Floats:
+        """The real values."""
+        return self.type.decode(self.codes)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Weights):
+            return NotImplemented
+        return self.type == other.type and np.array_equal(self.codes, other.codes)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.codes.shape, self.codes.tobytes()))
+
+    def __repr__(self) -> str:
+        return f"Weights({'x'.join(map(str, self.codes.shape))} of {self.type})"
+
+
+class Function(StrEnum):
+    """What an `Activation` does before it casts."""
+
+    LINEAR = "linear"
+    RELU = "relu"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A node: its name and the names of the layers whose outputs it reads."""
+
+    name: str
+    sources: tuple[str, ...]
+    arity: ClassVar[int | None] = 1  # None: two or more
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """Return the output shape for the input shapes. Raises: ConfigError where they do not fit."""
+        raise UnsupportedLayer(f"layer {self.name!r}: a {type(self).__name__} has no shape rule")
+
+
+@dataclass(frozen=True)
+class Input(Layer):
+    """One image: its shape and the type of its codes."""
+
+    dims: Shape
+    type: FixedPoint
+    arity: ClassVar[int | None] = 0
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return self.dims
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """Matrix product over the last axis plus bias. kernel: (inputs, outputs); bias: (outputs,)."""
+
+    kernel: Weights
+    bias: Weights
+
+    def shape(self, *inputs: Shape) -> Shape:
+        n_in, n_out = self.kernel.codes.shape
+        _must(self, inputs[0][-1] == n_in, f"input {inputs[0]} must end in {n_in}, the rows of its kernel")
+        _must(self, self.bias.codes.shape == (n_out,), f"bias must have shape ({n_out},)")
+        return (*inputs[0][:-1], n_out)
+
+
+@dataclass(frozen=True)
+class Conv(Layer):
+    """Convolution in one or two dimensions plus bias.
+
+    kernel: (length, channels, filters) or (height, width, channels, filters); bias: (filters,).
+    padding: zeros before and after each spatial axis.
+    """
+
+    kernel: Weights
+    bias: Weights
+    strides: Shape
+    padding: tuple[tuple[int, int], ...]
+
+    def shape(self, *inputs: Shape) -> Shape:
+        *window, channels, filters = self.kernel.codes.shape
+        _must(self, inputs[0][-1] == channels, f"input {inputs[0]} must end in {channels} channels")
+        _must(self, self.bias.codes.shape == (filters,), f"bias must have shape ({filters},)")
+        return (*_windows(self, inputs[0], tuple(window), self.strides, self.padding), filters)
+
+
+@dataclass(frozen=True)
+class DepthwiseConv(Layer):
+    """One filter a channel. kernel: (height, width, channels) or (length, channels); bias: (channels,)."""
+
+    kernel: Weights
+    bias: Weights
+    strides: Shape
+    padding: tuple[tuple[int, int], ...]
+
+    def shape(self, *inputs: Shape) -> Shape:
+        *window, channels = self.kernel.codes.shape
+        _must(self, inputs[0][-1] == channels, f"input {inputs[0]} must end in {channels} channels")
+        _must(self, self.bias.codes.shape == (channels,), f"bias must have shape ({channels},)")
+        return (*_windows(self, inputs[0], tuple(window), self.strides, self.padding), channels)
+
+
+@dataclass(frozen=True)
+class MaxPool(Layer):
+    """Largest value of each window; padding never wins (it counts as the smallest code)."""
+
+    window: Shape
+    strides: Shape
+    padding: tuple[tuple[int, int], ...]
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return (*_windows(self, inputs[0], self.window, self.strides, self.padding), inputs[0][-1])
+
+
+@dataclass(frozen=True)
+class AveragePool(Layer):
+    """Mean of each window over the values that are not padding, rounded once to `type`."""
+
+    window: Shape
+    strides: Shape
+    padding: tuple[tuple[int, int], ...]
+    type: FixedPoint
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return (*_windows(self, inputs[0], self.window, self.strides, self.padding), inputs[0][-1])
+
+
+@dataclass(frozen=True)
+class Activation(Layer):
+    """Linear or ReLU, then a cast to `type`. A negative `slope` of ReLU is a power of two or exact in few bits."""
+
+    function: Function
+    type: FixedPoint
+    slope: float = 0.0
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return inputs[0]
+
+
+@dataclass(frozen=True)
+class Table(Layer):
+    """Any function of one value: cast to `index`, then look up. table: (2**index.width,), lowest code first."""
+
+    index: FixedPoint
+    table: Weights
+
+    def shape(self, *inputs: Shape) -> Shape:
+        entries = 1 << self.index.width
+        _must(self, self.table.codes.shape == (entries,), f"table must have {entries} entries")
+        return inputs[0]
+
+
+@dataclass(frozen=True)
+class Affine(Layer):
+    """``scale * x + bias`` per channel, exact. scale, bias: (channels,)."""
+
+    scale: Weights
+    bias: Weights
+
+    def shape(self, *inputs: Shape) -> Shape:
+        channels = (inputs[0][-1],)
+        _must(self, self.scale.codes.shape == channels, f"scale must have shape {channels}")
+        _must(self, self.bias.codes.shape == channels, f"bias must have shape {channels}")
+        return inputs[0]
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """All axes into one, row-major, channels last."""
+
+    def shape(self, *inputs: Shape) -> Shape:
+        return (prod(inputs[0]),)
+
+
+@dataclass(frozen=True)
+class Reshape(Layer):
+    """Same values in row-major order, other shape."""
+
+    dims: Shape
+
+    def shape(self, *inputs: Shape) -> Shape:
+        _must(self, prod(self.dims) == prod(inputs[0]), f"shape {self.dims} must hold the {prod(inputs[0])} inputs")
+        return self.dims
+
+
+@dataclass(frozen=True)
+class Pad(Layer):
+    """Zeros around the spatial axes."""
+
+    padding: tuple[tuple[int, int], ...]
+
+    def shape(self, *inputs: Shape) -> Shape:
+        *spatial, channels = inputs[0]
+        _must(self, len(self.padding) == len(spatial), f"padding must name {len(spatial)} axes")
+        return (*(n + a + b for n, (a, b) in zip(spatial, self.padding, strict=True)), channels)
+
+
+@dataclass(frozen=True)
+class Add(Layer):
+    """Exact sum of inputs of equal shape."""
+
+    arity: ClassVar[int | None] = None
+
+    def shape(self, *inputs: Shape) -> Shape:
+        _must(self, len(set(inputs)) == 1, f"inputs must have one shape, not {inputs}")
+        return inputs[0]
+
+
+@dataclass(frozen=True)
+class Multiply(Layer):
+    """Exact product, value by value, of two inputs of equal shape."""
+
+    arity: ClassVar[int | None] = 2
+
+    def shape(self, *inputs: Shape) -> Shape:
+        _must(self, len(set(inputs)) == 1, f"inputs must have one shape, not {inputs}")
+        return inputs[0]
+
+
+@dataclass(frozen=True)
+class Concatenate(Layer):
+    """Inputs side by side on the last axis, on a grid that holds them all exactly."""
+
+    arity: ClassVar[int | None] = None
+
+    def shape(self, *inputs: Shape) -> Shape:
+        _must(self, len({s[:-1] for s in inputs}) == 1, f"inputs must agree but for the last axis, not {inputs}")
+        return (*inputs[0][:-1], sum(s[-1] for s in inputs))
+
+
+@dataclass(frozen=True)
+class ArgMax(Layer):
+    """One where the largest value is (the first of several), zero elsewhere: one bit a class."""
+
+    def shape(self, *inputs: Shape) -> Shape:
+        _must(self, len(inputs[0]) == 1, f"input {inputs[0]} must have one axis, the classes")
+        return inputs[0]
+
+
+KINDS = {
+    kind.__name__: kind
+    for kind in (
+        Input, Dense, Conv, DepthwiseConv, MaxPool, AveragePool, Activation, Table, Affine, Flatten, Reshape, Pad, Add,
+        Multiply, Concatenate, ArgMax,
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Network:
+    """A quantized network. Building one checks it: a Network that exists is well formed."""
+
+    name: str
+    layers: tuple[Layer, ...]
+
+    def __post_init__(self) -> None:
+        check_identifier(self.name, "network")
+        if not self.layers or not isinstance(self.layers[0], Input):
+            raise ConfigError(f"network {self.name!r} must begin with an Input")
+        seen: dict[str, Layer] = {}
+        for layer in self.layers:
+            check_identifier(layer.name, "layer")
+            if layer.name in seen:
+                raise ConfigError(f"network {self.name!r} has two layers called {layer.name!r}")
+            if isinstance(layer, Input) and seen:
+                raise ConfigError(f"network {self.name!r} has a second input {layer.name!r}; one is supported")
+            few = len(layer.sources) < 2 if layer.arity is None else len(layer.sources) != layer.arity
+            if few:
+                wanted = "two or more inputs" if layer.arity is None else f"{layer.arity} input(s)"
+                raise ConfigError(f"layer {layer.name!r} must have {wanted}, not {len(layer.sources)}")
+            for source in layer.sources:
+                if source not in seen:
+                    raise ConfigError(
+                        f"layer {layer.name!r} reads {source!r}, which is not before it{nearest(source, seen)}"
+                    )
+            seen[layer.name] = layer
+        unread = [n for n in list(seen)[:-1] if not any(n in layer.sources for layer in self.layers)]
+        if unread:
+            raise ConfigError(f"network {self.name!r} has one output; nothing reads layer {unread[0]!r}")
+        _ = self.shapes
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __getitem__(self, name: str) -> Layer:
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(name)
+
+    @property
+    def input(self) -> Input:
+        """The first layer."""
+        first = self.layers[0]
+        assert isinstance(first, Input)
+        return first
+
+    @property
+    def output(self) -> Layer:
+        """The last layer."""
+        return self.layers[-1]
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """Output shape of every layer, without the images axis."""
+        found: dict[str, Shape] = {}
+        for layer in self.layers:
+            found[layer.name] = layer.shape(*(found[s] for s in layer.sources))
+        return found
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over everything that decides a bit, as hex. Equal networks have equal digests."""
+        text, arrays = pack(self)
+        sha = hashlib.sha256(text.encode())
+        for key in sorted(arrays):
+            sha.update(key.encode() + np.ascontiguousarray(arrays[key], "<i8").tobytes())
+        return sha.hexdigest()
+
+
+def weights_of(layer: Layer) -> dict[str, Weights]:
+    """Return the weight arrays of a layer by field name (``kernel``, ``bias``, ...), in order; empty if it has none."""
+    found = {f.name: getattr(layer, f.name) for f in fields(layer)}
+    return {name: value for name, value in found.items() if isinstance(value, Weights)}
+
+
+def check_identifier(name: str, what: str) -> None:
+    """Raise ConfigError unless `name` can be a C++ identifier in a generated project."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or "__" in name or name in RESERVED:
+        raise ConfigError(
+            f"{what} name {name!r} must be a C++ identifier: letters, digits and single underscores, "
+            "first a letter, and no reserved word"
+        )
+
+
+def identifier(text: str, kind: str = "net") -> str:
+    """Return `text` as a C++ identifier that `check_identifier` takes.
+
+    What cannot stand in one becomes an underscore; `kind` goes before a digit, behind a reserved word, and for nothing.
+    """
+    clean = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9]", "_", text)).strip("_") or kind
+    clean = clean if clean[0].isalpha() else f"{kind}_{clean}"
+    return f"{clean}_{kind}" if clean in RESERVED else clean
+
+
+def pack(network: Network) -> tuple[str, dict[str, Codes]]:
+    """Return what a network is as text, and its weights as arrays: what is digested and saved."""
+    arrays: dict[str, Codes] = {}
+
+    def plain(value: Any, key: str) -> Any:
+        match value:
+            case Weights():
+                arrays[key] = value.codes
+                return {"weights": key, "type": str(value.type)}
+            case FixedPoint():
+                return {"type": str(value)}
+            case tuple():
+                return [plain(item, key) for item in value]
+            case _:
+                return value
+
+    layers = [
+        {"kind": type(layer).__name__}
+        | {f.name: plain(getattr(layer, f.name), f"{layer.name}.{f.name}") for f in fields(layer)}
+        for layer in network.layers
+    ]
+    return json.dumps({"format": 1, "name": network.name, "layers": layers}), arrays
+
+
+def _windows(layer: Layer, shape: Shape, window: Shape, strides: Shape, padding: tuple[tuple[int, int], ...]) -> Shape:
+    """Return how many windows fit along each spatial axis."""
+    spatial = shape[:-1]
+    ranks = {len(spatial), len(window), len(strides), len(padding)}
+    _must(layer, len(ranks) == 1, f"window {window}, strides {strides} and padding must match the axes of {spatial}")
+    _must(layer, min(strides, default=1) >= 1, f"strides must be positive, not {strides}")
+    sizes = tuple(n + a + b - k for n, k, (a, b) in zip(spatial, window, padding, strict=True))
+    _must(layer, min(sizes) >= 0, f"window {window} must not be larger than the padded input {spatial}")
+    return tuple(size // stride + 1 for size, stride in zip(sizes, strides, strict=True))
+
+
+def _must(layer: Layer, holds: bool, rule: str) -> None:
+    if not holds:
+        raise ConfigError(f"layer {layer.name!r}: {rule}")

@@ -1,1 +1,0 @@
-"""Everything Keras: architectures, training, quantization, compression; imported only when its step runs."""

@@ -1,0 +1,1 @@
+"""How many bits the numbers need: histograms, profiles, recommended types, post-training quantization, sweeps."""

@@ -1,0 +1,313 @@
+"""Run the vendor's tools on a project, with a log, progress and a time limit, and read what they made.
+
+    hls = find_hls(design.backend, tool=None)                    Vivado HLS, Vitis HLS, or v++ with vitis-run
+    synth(network.name, design, project, work, [Step.CSIM, Step.CSYNTH, Step.VIVADO])    -> Reports
+    import_reports(network.name, design, files, folder)          reports from another machine -> Reports
+
+The project folder is only read: the tools work in `work`. Commands are data (`commands`), so a test can read them.
+Supported: Vivado HLS 2018.1 to 2020.1, Vitis HLS 2020.2 to 2025.2 (2025 has no vitis_hls: v++ and vitis-run there).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from fpgaml.errors import ConfigError, ReportError, ToolFailed, ToolNotFound
+from fpgaml.project.axi import Wrapper
+from fpgaml.target import reports
+from fpgaml.target.design import Backend, Design
+from fpgaml.target.process import run_tool
+from fpgaml.target.reports import Kind, Report
+
+Version = tuple[int, int]
+PLAIN_PATH = re.compile(r"[A-Za-z0-9_./:~+\-]+")  # what run_hls.tcl accepts too
+ROOTS = ("XILINX_HLS", "XILINX_VITIS", "XILINX_VIVADO")
+
+
+class Step(StrEnum):
+    """What can be asked for, in the order it is done."""
+
+    CSIM = "csim"
+    CSYNTH = "csynth"
+    COSIM = "cosim"
+    EXPORT = "export"
+    VIVADO = "vivado"
+
+
+class Flow(StrEnum):
+    """The three ways to synthesize C++, by the program that does it."""
+
+    VIVADO_HLS = "vivado_hls"
+    VITIS_HLS = "vitis_hls"
+    COMPONENT = "v++"  # with vitis-run beside it
+
+
+SUPPORTED: dict[Flow, tuple[Version, Version]] = {
+    Flow.VIVADO_HLS: ((2018, 1), (2020, 1)),
+    Flow.VITIS_HLS: ((2020, 2), (2025, 2)),
+    Flow.COMPONENT: ((2023, 2), (2025, 2)),
+}
+FLOWS = {Backend.VIVADO: (Flow.VIVADO_HLS,), Backend.VITIS: (Flow.VITIS_HLS, Flow.COMPONENT)}
+INSTALL = {
+    Backend.VIVADO: "Vivado HLS (part of Vivado 2018.1 to 2020.1)",
+    Backend.VITIS: "Vitis HLS (part of Vitis or Vivado 2020.2 to 2025.2)",
+}
+TAKE_AWAY = (
+    "or take the project to a machine that has it: `fpgaml export RUN` makes one zip, and "
+    "`fpgaml import-reports RUN FILE...` brings the results home"
+)
+
+
+@dataclass(frozen=True)
+class HlsTool:
+    """A synthesis program that was found: which, where, and its version."""
+
+    flow: Flow
+    path: Path
+    version: Version
+
+    def __str__(self) -> str:
+        return f"{self.flow} {self.version[0]}.{self.version[1]}"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One program to run: what it does, its arguments, what it adds to the environment."""
+
+    title: str
+    args: tuple[str, ...]
+    env: tuple[tuple[str, str], ...] = ()
+
+
+def find_hls(backend: Backend, tool: Path | None = None) -> HlsTool:
+    """Return the synthesis program for a backend: `tool` (program or its folder), else PATH, else XILINX_* folders.
+
+    Raises: ToolNotFound if there is none, with what to do; ConfigError if its version is not supported.
+    """
+    for flow in FLOWS[backend]:
+        path = find_program(flow, tool)
+        if path is not None:
+            return HlsTool(flow, path, _supported(flow, path))
+    names = " or ".join(FLOWS[backend])
+    where = f"at {tool}" if tool else "on PATH or under XILINX_HLS, XILINX_VITIS or XILINX_VIVADO"
+    raise ToolNotFound(f"{names} was not found {where}: install {INSTALL[backend]}, {TAKE_AWAY}")
+
+
+def find_program(name: str, tool: Path | None = None) -> Path | None:
+    """Return the path of a vendor program, or None."""
+    if tool is not None:
+        places = [tool] if tool.name == name else [tool / name, tool / "bin" / name]
+        return next((place.absolute() for place in places if place.is_file()), None)
+    roots = [Path(os.environ[key]) / "bin" for key in ROOTS if os.environ.get(key)]
+    found = shutil.which(name) or shutil.which(name, path=os.pathsep.join(map(str, roots)))
+    return Path(found) if found else None
+
+
+def _supported(flow: Flow, path: Path) -> Version:
+    version = version_of(path)
+    first, last = SUPPORTED[flow]
+    if not first <= version <= last:
+        raise ConfigError(
+            f"{path} is version {version[0]}.{version[1]}; supported are {flow} {first[0]}.{first[1]} to "
+            f"{last[0]}.{last[1]}: choose another with --tool"
+        )
+    return version
+
+
+def version_of(path: Path) -> Version:
+    """Return year and number of a vendor program. Raises: ToolFailed if it does not say."""
+    flag = "--version" if path.name == Flow.COMPONENT else "-version"
+    try:
+        found = subprocess.run([path, flag], capture_output=True, text=True, timeout=120, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolFailed(f"{path} {flag} must print its version, but failed: {error}") from error
+    version = re.search(r"\bv(\d{4})\.(\d)", found.stdout + found.stderr)
+    if not version:
+        raise ToolFailed(f"{path} {flag} must print its version, but printed {found.stdout.strip()[:80]!r}")
+    return int(version[1]), int(version[2])
+
+
+def commands(
+    hls: HlsTool, name: str, project: Path, work: Path, steps: Sequence[Step], wrapper: Wrapper | None = None
+) -> list[Command]:
+    """Return the programs to run in `work` for `steps`, in order."""
+    asked = [step for step in Step if step in steps and step is not Step.VIVADO]
+    top = name if wrapper is None else f"{name}_{wrapper}"
+    if hls.flow is Flow.COMPONENT:
+        config = project / ("hls_config.cfg" if wrapper is None else f"hls_config_{wrapper}.cfg")
+        return [_component(step, hls, config, work / f"{top}_hls") for step in asked]
+    if not asked:
+        return []
+    env = (("FPGAML_STEPS", " ".join(asked)), ("FPGAML_TOP", str(wrapper or "network")))
+    return [Command("hls", (str(hls.path), "-f", str(project / "run_hls.tcl")), env)]
+
+
+def _component(step: Step, hls: HlsTool, config: Path, folder: Path) -> Command:
+    options = ("--config", str(config), "--work_dir", str(folder))
+    if step is Step.CSYNTH:
+        return Command(step, (str(hls.path), "-c", "--mode", "hls", *options))
+    action = {Step.CSIM: "--csim", Step.COSIM: "--cosim", Step.EXPORT: "--package"}[step]
+    return Command(step, (str(hls.path.with_name("vitis-run")), "--mode", "hls", action, *options))
+
+
+def synth(
+    name: str,
+    design: Design,
+    project: Path,
+    work: Path,
+    steps: Sequence[Step],
+    *,
+    tool: Path | None = None,
+    wrapper: Wrapper | None = None,
+    timeout_s: float | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> list[Report]:
+    """Do `steps` on the project of network `name` in the folder `work`, and return the reports they made.
+
+    `timeout_s` is for each program. Interrupted, it stops the tool and its children and keeps what was finished.
+    Raises: ToolNotFound, ToolFailed (with the log's last lines), ConfigError, ReportError if a report is missing.
+    """
+    project, work = project.resolve(), work.resolve()
+    check_steps(steps, work)
+    check_path(project)
+    check_path(work)
+    hls_steps = [step for step in steps if step is not Step.VIVADO]
+    todo: list[Command] = []
+    if hls_steps:
+        todo += commands(find_hls(design.backend, tool), name, project, work, steps, wrapper)
+    top = name if wrapper is None else f"{name}_{wrapper}"
+    vivado = find_vivado(tool) if Step.VIVADO in steps else None
+    work.mkdir(parents=True, exist_ok=True)
+    forget(work, steps)
+    for command in todo:
+        _run(command, work, timeout_s, progress)
+    if vivado:
+        _run(vivado_command(vivado, project, verilog_folder(work), top), work, timeout_s, progress)
+    return read_made(work, top, steps)
+
+
+def vivado_command(vivado: Path, project: Path, verilog: Path, top: str) -> Command:
+    """Return the program that synthesizes a folder of Verilog out of context."""
+    script = str(project / "vivado_synth.tcl")
+    return Command(Step.VIVADO, (str(vivado), "-mode", "batch", "-source", script, "-tclargs", str(verilog), top))
+
+
+def find_vivado(tool: Path | None = None) -> Path:
+    """Return Vivado. Raises: ToolNotFound with what to do."""
+    found = find_program("vivado", tool) or find_program("vivado")
+    if found is None:
+        raise ToolNotFound(f"vivado was not found on PATH or under XILINX_VIVADO: install Vivado, {TAKE_AWAY}")
+    return found
+
+
+def check_steps(steps: Sequence[Step], work: Path) -> None:
+    """Raise ConfigError for no step, or for one that needs C synthesis when there was none."""
+    if not steps:
+        raise ConfigError(f"choose at least one step: {', '.join(Step)}")
+    synthesized = Step.CSYNTH in steps or any(work.glob("**/syn/verilog/*.v"))
+    for step in (Step.COSIM, Step.EXPORT, Step.VIVADO):
+        if step in steps and not synthesized:
+            raise ConfigError(f"step '{step}' needs C synthesis first: ask for csynth too")
+
+
+def check_path(path: Path) -> None:
+    """Raise ConfigError if a vendor tool would break at `path`."""
+    if not PLAIN_PATH.fullmatch(path.as_posix()):
+        raise ConfigError(
+            f"the vendor's tools need a path of plain letters, digits and _ . - only, not {str(path)!r}: "
+            "choose another output folder"
+        )
+
+
+def verilog_folder(work: Path) -> Path:
+    """Return the newest folder of Verilog that C synthesis made in `work`. Raises: ToolFailed if there is none."""
+    found = sorted(work.glob("**/syn/verilog"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise ToolFailed(f"C synthesis left no Verilog in {work}")
+    return found[-1]
+
+
+REPORT_OF = {
+    Step.CSYNTH: ("**/syn/report/csynth.xml",),
+    Step.COSIM: ("**/sim/report/*_cosim.rpt",),
+    Step.VIVADO: ("**/vivado_synth.rpt", "**/vivado_timing.rpt"),
+}
+
+
+def forget(work: Path, steps: Sequence[Step]) -> None:
+    """Remove the reports that `steps` will make again, so that none is taken for a new one after a failure."""
+    for step in steps:
+        for pattern in REPORT_OF.get(step, ()):
+            for path in list(work.glob(pattern)):
+                path.unlink()
+
+
+def read_made(work: Path, top: str, steps: Sequence[Step]) -> list[Report]:
+    """Return the reports that `steps` made. Raises: ReportError if one is missing or of another design."""
+    found = []
+    for step in Step:
+        for pattern in REPORT_OF.get(step, ()) if step in steps else ():
+            paths = sorted(work.glob(pattern))
+            if not paths:
+                raise ReportError(f"step '{step}' ended well but left no {Path(pattern).name} in {work}")
+            found += [reports.read(path, top) for path in paths]
+    return found
+
+
+def import_reports(name: str, design: Design, files: Sequence[Path], folder: Path) -> list[Report]:
+    """Read reports made elsewhere, check that they are of this network, part and clock, and copy them into `folder`.
+
+    Nothing is copied unless all are right. Raises: ReportError for a report of something else; ConfigError without.
+    """
+    if not files:
+        raise ConfigError("give at least one report: csynth.xml, <name>_cosim.rpt, vivado_synth.rpt, vivado_timing.rpt")
+    tops = {name, *(f"{name}_{wrapper}" for wrapper in Wrapper)}
+    found = [_foreign(reports.read(path), tops, name, design) for path in files]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, report in zip(files, found, strict=True):
+        target = folder / FILE_OF[report.kind].format(top=report.top, suffix=path.suffix)
+        if path.resolve() != target.resolve():
+            shutil.copyfile(path, target)
+    return found
+
+
+FILE_OF = {
+    Kind.CSYNTH: "{top}_csynth{suffix}",
+    Kind.COSIM: "{top}_cosim.rpt",
+    Kind.SYNTHESIS: "{top}_vivado_synth.rpt",
+    Kind.TIMING: "{top}_vivado_timing.rpt",
+}
+
+
+def _foreign(report: Report, tops: set[str], name: str, design: Design) -> Report:
+    """Return a report if it is of this network and design. Raises: ReportError."""
+    if report.top not in tops:
+        raise ReportError(f"{report.name}: expected a report of network {name!r}, found one of {report.top!r}")
+    if report.part and not _plain(design.part).startswith(_plain(report.part)):
+        raise ReportError(f"{report.name}: expected a report for part {design.part}, found one for {report.part}")
+    if report.clock_ns is not None and abs(report.clock_ns - design.clock_ns) > 0.005:
+        raise ReportError(
+            f"{report.name}: expected a report for a clock of {design.clock_ns:g} ns, found {report.clock_ns:g} ns"
+        )
+    return report
+
+
+def _plain(part: str) -> str:
+    """Return a part number without what tools leave out: ``xc``, punctuation."""
+    return re.sub(r"[^a-z0-9]", "", part.lower()).removeprefix("xc")
+
+
+def _run(command: Command, work: Path, timeout_s: float | None, progress: Callable[[str], None] | None) -> None:
+    def watch(line: str) -> None:
+        if progress:
+            progress(f"{command.title}: {line}")
+
+    env = dict(command.env)
+    run_tool(command.args, cwd=work, log=work / f"{command.title}.log", timeout_s=timeout_s, env=env, watch=watch)

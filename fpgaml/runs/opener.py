@@ -1,0 +1,96 @@
+"""What a command is pointed at: a run card, a run's folder, a saved Network, or a Keras model.
+
+find("models/mnist_mlp.toml")          the run's Network if the card was run, else one with random weights
+find("hls_projects/mnist_mlp")         that run's Network and card
+find("network.npz")                    a Network
+find("model.keras")                    read by Keras; slower
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fpgaml.card.runcard import RunCard, changed, load_card
+from fpgaml.card.untrained import skeleton
+from fpgaml.datasets.sources import load_data
+from fpgaml.errors import ConfigError, DataError
+from fpgaml.ir import saving
+from fpgaml.ir.fixed import PIXEL
+from fpgaml.ir.network import Network, identifier
+from fpgaml.target.boards import find_board, find_part
+from fpgaml.target.design import Design
+
+
+@dataclass(frozen=True)
+class Target:
+    """A Network with the card it belongs to, the folder of its run if there is one, and where it comes from."""
+
+    network: Network
+    card: RunCard
+    run: Path | None
+    origin: str
+
+
+def find(path: str | Path, base: Path | None = None) -> Target:
+    """Return what `path` names; `base` is where runs live, instead of the card's output folder.
+
+    Raises: DataError, ConfigError or FormatError if it names nothing that can be used.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return find_run(path)
+    if not path.exists():
+        raise DataError(f"{path} does not exist; name a run card, a run's folder, a network.npz or a Keras model")
+    match path.suffix:
+        case ".toml":
+            card = load_card(path)
+            made = (_folder(card, base) / "network.npz").is_file()
+            return find_run(path, base) if made else _untrained(card)
+        case ".npz":
+            return Target(saving.load(path), RunCard(), None, str(path))
+        case ".keras" | ".h5":
+            from fpgaml.frontend import store
+            from fpgaml.frontend.read import read
+
+            model = store.load(path)
+            reading = read(model, name=identifier(path.stem), input_type=PIXEL)
+            return Target(reading.network, RunCard(), None, str(path))
+        case _:
+            raise DataError(f"{path} must be a run card (.toml), a run's folder, a Network (.npz) or a Keras model")
+
+
+def find_run(path: Path, base: Path | None = None) -> Target:
+    """Return the run of a run card, or in a run's folder; `base` as for `find`.
+
+    Raises: DataError if a folder is no run; ConfigError if the run has no network yet.
+    """
+    if path.is_dir() and not (path / "run.json").is_file():
+        raise DataError(f"{path} is no run of fpgaml; it has no run.json")
+    card = load_card(path / "card.toml" if path.is_dir() else path)
+    run = path if path.is_dir() else _folder(card, base)
+    if not (run / "network.npz").is_file():
+        raise ConfigError(f"{path} has no network yet; do its first steps: fpgaml run CARD --to quantize")
+    return Target(saving.load(run / "network.npz"), card, run, f"run {run}")
+
+
+def design_of(target: Target, *, board: str | None = None, part: str | None = None) -> Design:
+    """Return the design of a target's card, on another board or part if one is named."""
+    own: dict[str, object] = {}
+    if board:
+        own |= {"board": find_board(board).name, "part": ""}
+    if part:
+        own |= {"part": find_part(part).device}
+    card = changed(target.card, {"design": own}) if own else target.card
+    return card.design.resolve()
+
+
+def _folder(card: RunCard, base: Path | None) -> Path:
+    return (base or Path(card.output.folder)) / card.name
+
+
+def _untrained(card: RunCard) -> Target:
+    made = skeleton(card, load_data(card).shape)
+    if made is None:
+        raise ConfigError(f"card {card.name!r} takes its model from a Python function; run it first: fpgaml run CARD")
+    return Target(made, card, None, f"card {card.name!r}, not trained yet: weights drawn at random")

@@ -1,0 +1,152 @@
+"""A run's folder: what is in it, what made it, and whether that still holds.
+
+    hls_projects/<name>/
+      card.toml            the run card as it was read
+      float.keras          the float model          float_history.json     float_logits.npy
+      quantized.keras      its QKeras twin          quantized_history.json quantized_logits.npy
+      network.npz          the Network              reading.json           where its layers come from
+      stages.json          accuracy and cost of the network after each stage of compression
+      golden.npz           test images and every layer's codes, by the emulator; keras_golden.npz by Keras
+      images.npz           of a model made elsewhere (flow/foreign.py): all images as codes, with their labels
+      profile.json         ranges and used bits of every tensor
+      hls/                 the HLS project          csim.npz               what its C++ computed
+      synth/               vendor runs              reports/  board/       reports from elsewhere, board packages
+      estimate.json        latency and resources before synthesis
+      comparison.json      logs/                    report.md report.json figures/
+      run.json             which step made what, from what, when
+
+Files appear whole or not at all: they are written beside their place and renamed. A step is done when its digest in
+run.json equals the digest of what it would be made from now and what it made is unchanged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fpgaml.card.runcard import RunCard, to_toml
+from fpgaml.errors import ConfigError, FormatError
+from fpgaml.target.archive import sources
+
+
+@dataclass
+class Workspace:
+    """The folder of one run and its card."""
+
+    card: RunCard
+    folder: Path
+    state: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, card: RunCard, base: Path | None = None) -> Workspace:
+        """Create or open the folder `<output folder>/<name>`.
+
+        Raises: ConfigError if it cannot be written or belongs to something else.
+        """
+        folder = (base if base is not None else Path(card.output.folder)) / card.name
+        mark = folder / "run.json"
+        try:
+            if folder.exists() and not mark.is_file() and any(folder.iterdir()):
+                raise ConfigError(
+                    f"output folder {folder} is no run of fpgaml; move it away, or give the card another name"
+                )
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK):
+                raise ConfigError(f"output folder {folder} cannot be written; choose another with output.folder")
+        except (PermissionError, NotADirectoryError, FileExistsError) as error:
+            raise ConfigError(f"output folder {folder} cannot be written: {error.strerror}") from error
+        record = read_mark(mark)
+        if record.get("name", card.name) != card.name:
+            raise ConfigError(f"output folder {folder} belongs to run {record['name']!r}, not {card.name!r}")
+        made = cls(card, folder, record.get("steps", {}))
+        made.save_state()
+        made.write("card.toml", lambda path: path.write_text(to_toml(card), encoding="utf-8"))
+        return made
+
+    def __truediv__(self, name: str) -> Path:
+        return self.folder / name
+
+    def log(self, step: str) -> Path:
+        """Return the log file of a step, its folder made."""
+        (self / "logs").mkdir(exist_ok=True)
+        return self / "logs" / f"{step}.log"
+
+    def write(self, name: str, make: Callable[[Path], object]) -> Path:
+        """Let `make` write a file beside its place, then rename it there, so that no half file is ever seen."""
+        path = self / name
+        part = path.with_name(f".part-{path.name}")
+        try:
+            make(part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        return path
+
+    def save_state(self) -> None:
+        """Write run.json."""
+        text = json.dumps({"fpgaml": 1, "name": self.card.name, "steps": self.state}, indent=1)
+        self.write("run.json", lambda path: path.write_text(text, encoding="utf-8"))
+
+    def forget(self, step: str) -> None:
+        """Mark a step as not done."""
+        if self.state.pop(step, None) is not None:
+            self.save_state()
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files and folders of the run."""
+        for name in names:
+            path = self / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file, or of all files in a folder with their names; "" if it does not exist.
+
+    What vendor tools and compilers leave in a project does not count: opening it there must not undo a step.
+    """
+    if path.is_file():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    if not path.is_dir():
+        return ""
+    sha = hashlib.sha256()
+    for inner in sorted(sources(path)):
+        sha.update(f"{inner.relative_to(path)} {digest_of(inner)}\n".encode())
+    return sha.hexdigest()
+
+
+def read_mark(mark: Path) -> dict[str, Any]:
+    """Return what a run.json says; empty if there is none. Raises: FormatError if it cannot be read."""
+    if not mark.is_file():
+        return {}
+    try:
+        record = json.loads(mark.read_text(encoding="utf-8"))
+        if not isinstance(record, dict) or record.get("fpgaml") != 1:
+            raise ValueError("it was not written by fpgaml")
+    except (ValueError, OSError) as error:
+        raise FormatError(f"{mark} cannot be read ({error}); remove it to start the run again") from error
+    return record
+
+
+def write_npy(path: Path, array: Any) -> None:
+    """Write an array to exactly `path`."""
+    with path.open("wb") as file:
+        np.save(file, array)
+
+
+def write_npz(workspace: Workspace, name: str, arrays: dict[str, Any]) -> None:
+    """Write arrays to a file of the run."""
+
+    def write(path: Path) -> None:
+        with path.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+
+    workspace.write(name, write)

@@ -1,0 +1,1 @@
+"""Everything that learns: building, fitting, quantization-aware twins, compression, search, trials."""

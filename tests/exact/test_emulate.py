@@ -1,0 +1,181 @@
+"""The emulator against the slow, obvious form of the same arithmetic, for every layer kind; no tolerance."""
+
+import numpy as np
+import pytest
+
+from fpgaml.errors import DataError
+from fpgaml.exact import emulate
+from fpgaml.ir.accumulate import intervals, tensor_types
+from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
+from fpgaml.ir.network import (
+    KINDS,
+    Activation,
+    Add,
+    Affine,
+    AveragePool,
+    Concatenate,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Flatten,
+    Function,
+    Input,
+    MaxPool,
+    Multiply,
+    Network,
+    Pad,
+    Reshape,
+    Table,
+    Weights,
+)
+from fpgaml.target.output_head import Head, with_head
+from tests import slow
+from tests.networks import RELU, VALID, cnn, codes_for, mlp, weights
+
+RNG = np.random.default_rng(3)
+SIGNED = FixedPoint(7, 3)
+
+
+def network(*layers, shape=(5, 6, 3), kind=SIGNED):
+    return Network("n", (Input("x", (), shape, kind), *layers))
+
+
+def single(layer):
+    return network(layer)
+
+
+def relu_to(rounding, overflow, signed=True):
+    return network(
+        Activation(
+            "a", ("x",), Function.RELU if not signed else Function.LINEAR, FixedPoint(4, 2, signed, rounding, overflow)
+        )
+    )
+
+
+ONE_BIT = FixedPoint(1, 1, False, Rounding.TRN, Overflow.SAT)
+CASES = {
+    "mlp": mlp(),
+    "cnn": cnn(),
+    "dense on a map": single(Dense("d", ("x",), weights(RNG, 3, 4), weights(RNG, 4, bits=9, integer=2))),
+    "bias finer than the products": single(
+        Dense("d", ("x",), weights(RNG, 3, 4), weights(RNG, 4, bits=12, integer=-3))
+    ),
+    "conv strides and odd padding": single(
+        Conv("c", ("x",), weights(RNG, 3, 2, 3, 4), weights(RNG, 4), (2, 3), ((0, 1), (2, 0)))
+    ),
+    "conv 1d": network(Conv("c", ("x",), weights(RNG, 3, 2, 4), weights(RNG, 4), (2,), ((1, 1),)), shape=(9, 2)),
+    "depthwise": single(DepthwiseConv("c", ("x",), weights(RNG, 3, 2, 3), weights(RNG, 3), (1, 2), ((1, 1), (0, 1)))),
+    "max pool": single(MaxPool("p", ("x",), (2, 3), (2, 2), ((1, 0), (1, 1)))),
+    "average pool, power of two": single(AveragePool("p", ("x",), (2, 2), (2, 2), VALID, FixedPoint(9, 3))),
+    "average pool over padding": single(
+        AveragePool(
+            "p", ("x",), (3, 3), (2, 2), ((1, 1), (1, 1)), FixedPoint(6, 3, True, Rounding.RND_CONV, Overflow.SAT)
+        )
+    ),
+    "leaky relu": single(
+        Activation("a", ("x",), Function.RELU, FixedPoint(6, 3, True, Rounding.RND_CONV, Overflow.SAT), 0.25)
+    ),
+    "table": single(Table("t", ("x",), FixedPoint(4, 2, True, Rounding.RND, Overflow.SAT), weights(RNG, 16, bits=8))),
+    "affine": single(Affine("s", ("x",), weights(RNG, 3, bits=10), weights(RNG, 3, bits=14))),
+    "reshape, pad": network(Reshape("r", ("x",), (6, 5, 3)), Pad("p", ("r",), ((1, 2), (0, 3)))),
+    "argmax": with_head(network(Dense("d", ("x",), weights(RNG, 5, 4), weights(RNG, 4)), shape=(5,)), Head.ARGMAX),
+    "argmax of equals": with_head(
+        network(
+            Activation("a", ("x",), Function.RELU, FixedPoint(1, 1, False, Rounding.TRN, Overflow.SAT)), shape=(6,)
+        ),
+        Head.ARGMAX,
+    ),
+    "softmax": with_head(network(Dense("d", ("x",), weights(RNG, 5, 4), weights(RNG, 4)), shape=(5,)), Head.SOFTMAX),
+    "multiply": network(
+        Activation("a", ("x",), Function.LINEAR, FixedPoint(5, 4)),
+        Multiply("m", ("a", "x")),
+        Multiply("n", ("m", "m")),
+    ),
+    "flatten": single(Flatten("f", ("x",))),
+    "add and concatenate": network(
+        Activation("a", ("x",), Function.LINEAR, FixedPoint(5, 4)),
+        Activation("b", ("x",), Function.RELU, RELU),
+        Add("s", ("a", "b", "x")),
+        Concatenate("c", ("s", "a")),
+    ),
+    "float64": single(Dense("d", ("x",), weights(RNG, 3, 4, bits=24), weights(RNG, 4))),
+    "int64": single(Dense("d", ("x",), weights(RNG, 3, 4, bits=52), weights(RNG, 4))),
+    **{f"{r} {o}": relu_to(r, o) for r in Rounding for o in Overflow},
+    **{f"unsigned relu {o}": relu_to(Rounding.RND, o, signed=False) for o in Overflow},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_equals_the_obvious_form(name):
+    made = CASES[name]
+    codes = codes_for(made, 3, seed=7)
+    found = emulate.trace(made, codes)
+    for at, image in enumerate(codes):
+        for layer, expected in slow.run(made, image).items():
+            np.testing.assert_array_equal(found[layer][at], expected, err_msg=f"{name}, layer {layer}")
+
+
+def test_every_kind_of_layer_is_covered():
+    used = {type(layer).__name__ for made in CASES.values() for layer in made}
+    assert used == set(KINDS)
+
+
+@pytest.mark.parametrize(("bits", "word"), [(6, np.float32), (24, np.float64), (52, np.int64)])
+def test_the_number_type_follows_from_the_bound(bits, word):
+    made = single(Dense("d", ("x",), weights(RNG, 3, 4, bits=bits), weights(RNG, 4)))
+    assert emulate.word(intervals(made)["d"]) is word
+
+
+def test_chunks_and_threads_change_nothing(monkeypatch):
+    made, codes = cnn(), codes_for(cnn(), 200)
+    expected = emulate.run(made, codes)
+    monkeypatch.setattr(emulate, "CHUNK_BYTES", 1)  # 16 images a chunk
+    np.testing.assert_array_equal(emulate.run(made, codes), expected)
+
+
+def test_a_layer_may_be_read_twice_and_traced():
+    made = network(Add("s", ("x", "x")))
+    codes = codes_for(made, 2)
+    found = emulate.trace(made, codes, ["x", "s"])
+    np.testing.assert_array_equal(found["s"], 2 * codes)
+    np.testing.assert_array_equal(found["x"], codes)
+
+
+def test_no_image_is_an_empty_answer():
+    made = mlp()
+    assert emulate.run(made, codes_for(made, 0)).shape == (0, 5)
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        (np.zeros((2, 21), np.uint8), "images must have shape (images, 20), not (2, 21)"),
+        (np.zeros((2, 20)), "images must be integer codes of ufixed<8,0>, not float64; use encode() of that type"),
+        (np.full((2, 20), 300), "codes from 300 to 300 do not fit the input type ufixed<8,0>"),
+    ],
+)
+def test_refused_images(codes, message):
+    with pytest.raises(DataError) as caught:
+        emulate.run(mlp(), codes)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_output_leaves_its_interval(name):
+    made = CASES[name]
+    ranges, types = intervals(made), tensor_types(made)
+    for layer, codes in emulate.trace(made, codes_for(made, 40, seed=1)).items():
+        assert ranges[layer].low <= codes.min()
+        assert codes.max() <= ranges[layer].high
+        assert types[layer].holds(codes)
+        assert types[layer].fraction == ranges[layer].fraction
+
+
+def test_accumulator_is_tight_for_a_dense_layer_by_hand():
+    kernel = Weights(np.array([[3], [-2]]), FixedPoint(4, 4))
+    made = network(
+        Dense("d", ("x",), kernel, Weights(np.array([5]), FixedPoint(4, 4))), shape=(2,), kind=FixedPoint(2, 2, False)
+    )
+    bound = intervals(made)["d"]
+    assert (bound.low, bound.high, bound.fraction) == (-6, 14, 0)
+    assert tensor_types(made)["d"] == FixedPoint(5, 5)

@@ -1,0 +1,328 @@
+"""The main job, end to end: a real small network, real images, real g++; and what happens when something is wrong."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fpgaml
+from fpgaml.card.runcard import card_of, changed
+from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError, UnsupportedLayer
+from fpgaml.flow import pipeline
+from fpgaml.ir.network import Weights
+from fpgaml.ir.saving import load, save
+from fpgaml.runs.workspace import Workspace
+
+CARD = """
+name = "tiny"
+[data]
+source = "few.npz"
+[model]
+layers = [
+  { kind = "flatten" },
+  { kind = "dense", units = 8, activation = "relu", name = "fc1" },
+  { kind = "dense", units = 10, activation = "softmax", name = "logits" },
+]
+[training]
+epochs = 8
+[quantization]
+epochs = 1
+[design]
+strategy = "latency"
+reuse_factor = 1
+[output]
+golden_images = 10
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the card and 2,000 + 300 images of MNIST."""
+    made = tmp_path_factory.mktemp("main_job")
+    with np.load(Path(fpgaml.__file__).parent / "data/mnist.npz") as mnist:
+        few = {key: mnist[key][: 2000 if "train" in key else 300] for key in mnist.files}
+    np.savez_compressed(made / "few.npz", **few)
+    (made / "tiny.toml").write_text(CARD)
+    return made
+
+
+@pytest.fixture(scope="module")
+def finished(folder):
+    """The job done once, for real."""
+    return fpgaml.run(fpgaml.load_card(folder / "tiny.toml"), base=folder / "runs")
+
+
+@pytest.fixture
+def copy(finished, folder, tmp_path):
+    """A copy of the finished run to spoil: (card, base, folder of the run)."""
+    shutil.copytree(folder / "runs", tmp_path / "runs")
+    return fpgaml.load_card(folder / "tiny.toml"), tmp_path / "runs", tmp_path / "runs/tiny"
+
+
+class Listener(pipeline.Silent):
+    def __init__(self):
+        self.done, self.skipped = [], []
+
+    def finished(self, step, seconds, summary, skipped):
+        (self.skipped if skipped else self.done).append(step)
+
+
+def steps_done(card, base, **options):
+    listener = Listener()
+    pipeline.run(card, base=base, listener=listener, **options)
+    return listener.done
+
+
+def test_everything_is_there_and_proved(finished):
+    record = json.loads((finished / "report.json").read_text())
+    comparison = record["comparison"]
+    assert comparison["proved"] is True
+    assert comparison["logits"] == 3000
+    assert [e["name"] for e in comparison["executions"]] == ["float", "QKeras", "emulator", "C simulation"]
+    assert [e["mismatching_logits"] for e in comparison["executions"]] == [None, 0, 0, 0]
+    assert comparison["layers"]["C simulation"] == {"fc1": 0, "fc1_relu": 0, "logits": 0}
+    assert comparison["executions"][3]["accuracy"] > 0.5  # it learned something
+    assert record["size"]["parameters"] == 784 * 8 + 8 + 8 * 10 + 10
+    page = (finished / "report.md").read_text()
+    assert "**Proved: the generated C++ computes what the network says, bit for bit.**" in page
+    for name in re.findall(r"\((figures/[^)]+)\)", page):
+        assert (finished / name).stat().st_size > 1000
+
+
+def test_accuracies_are_those_of_the_files(finished):
+    """Recompute from the files, by other means than the code under test."""
+    with np.load(finished.card.folder / "few.npz") as few, np.load(finished / "csim.npz") as file:
+        expected = float((file["logits"].argmax(axis=1) == few["y_test"]).mean())
+    record = json.loads((finished / "report.json").read_text())
+    assert record["comparison"]["executions"][3]["accuracy"] == expected
+    confusion = np.array(record["comparison"]["confusion"]["C simulation"])
+    assert confusion.sum() == 300
+    assert np.trace(confusion) / 300 == expected
+
+
+def test_unchanged_steps_are_skipped(copy):
+    card, base, _ = copy
+    assert steps_done(card, base) == []
+    assert steps_done(card, base, force=True, first="convert", last="convert") == ["convert"]
+    assert steps_done(card, base) == ["csim", "compare", "report"] or steps_done(card, base) == []
+
+
+def test_a_changed_design_redoes_only_what_depends_on_it(copy):
+    card, base, _ = copy
+    changed = fpgaml.runcard.changed(card, {"design": {"io_type": "io_stream"}})
+    assert steps_done(changed, base) == [
+        "convert",
+        "csim",
+        "estimate",
+        "report",
+    ]  # csim gives the same bits: nothing to compare anew
+
+
+@pytest.mark.parametrize(
+    ("path", "steps"),
+    [
+        ("few.npz", {"train", "quantize", "profile", "csim", "compare", "report"}),
+        ("own/net.py", {"train", "report"}),
+        ("teacher.keras", {"quantize", "report"}),
+    ],
+)
+def test_a_step_depends_on_the_files_that_its_card_names(path, steps, tmp_path):
+    stages = {"compress": ["distill", "qat"], "compression": {"teacher": "teacher.keras"}}
+    card = card_of({"data": {"source": "few.npz"}, "model": {"function": "own.net:build"}} | stages, folder=tmp_path)
+    workspace = Workspace.open(card, tmp_path / "runs")
+    before = {step.name: pipeline._digest(step, workspace) for step in pipeline.STEPS}
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_text("other than before")
+    assert {step.name for step in pipeline.STEPS if pipeline._digest(step, workspace) != before[step.name]} == steps
+
+
+def test_a_damaged_file_is_made_again(copy):
+    card, base, run = copy
+    (run / "csim.npz").write_bytes(b"cut off")
+    assert steps_done(card, base) == ["csim"]
+
+
+def test_from_needs_what_earlier_steps_make(copy):
+    card, base, run = copy
+    (run / "network.npz").unlink()
+    with pytest.raises(
+        ConfigError, match=r"^step 'convert' needs .*network\.npz, which step 'quantize' makes; run that"
+    ):
+        steps_done(card, base, first="convert")
+
+
+def spoil_network(run):
+    """Flip the last bit of one weight of the Network."""
+    network = load(run / "network.npz")
+    layer = network["logits"]
+    codes = layer.bias.codes.copy()
+    codes[0] ^= 1
+    object.__setattr__(layer, "bias", Weights(codes, layer.bias.type))
+    save(network, run / "network.npz")
+
+
+def test_one_wrong_bit_fails_the_run_and_names_the_layer(copy):
+    card, base, run = copy
+    with np.load(run / "csim.npz") as file:
+        arrays = {key: file[key] for key in file.files}
+    arrays["layer.fc1"][3, 2] += 1
+    arrays["logits"][3, 5] += 1
+    np.savez(run / "csim.npz", **arrays)
+    state = json.loads((run / "run.json").read_text())
+    state["steps"]["csim"]["made"]["csim.npz"] = fpgaml.workspace.digest_of(run / "csim.npz")
+    (run / "run.json").write_text(json.dumps(state))
+    with pytest.raises(BitMismatch) as caught:
+        steps_done(card, base)
+    message = str(caught.value)
+    assert message.startswith(
+        "C simulation differs from the emulator in 1 of 3,000 logits; first difference: layer 'fc1': 1 of 80 values "
+        "differ; the first at image 3, channel (2): emulator "
+    )
+    assert json.loads((run / "comparison.json").read_text())["proved"] is False
+
+
+def test_one_wrong_weight_is_found_against_keras(copy):
+    card, base, run = copy
+    spoil_network(run)
+    state = json.loads((run / "run.json").read_text())
+    state["steps"]["quantize"]["made"]["network.npz"] = fpgaml.workspace.digest_of(run / "network.npz")
+    (run / "run.json").write_text(json.dumps(state))
+    with pytest.raises(
+        BitMismatch,
+        match=r"^QKeras differs from the emulator in 300 of 3,000 logits; first difference: layer 'logits': ",
+    ):
+        steps_done(card, base)
+
+
+def test_a_killed_run_can_be_started_again(folder, tmp_path):
+    command = [sys.executable, "-m", "fpgaml", "run", str(folder / "tiny.toml"), "-o", str(tmp_path), "-q"]
+    for seconds in (1.5, 6.0):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    workspace = fpgaml.run(fpgaml.load_card(folder / "tiny.toml"), base=tmp_path)
+    assert json.loads((workspace / "report.json").read_text())["comparison"]["proved"] is True
+    assert not list(workspace.folder.glob(".part-*.json"))
+
+
+def test_a_foreign_folder_is_left_alone(tmp_path):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny/thesis.tex").write_text("years of work")
+    with pytest.raises(ConfigError, match=r"^output folder .*tiny is no run of fpgaml; move it away, or give the card"):
+        pipeline.run(card_of({"name": "tiny"}), base=tmp_path)
+    assert [p.name for p in (tmp_path / "tiny").iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_in_the_way(tmp_path):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(ConfigError, match=r"^output folder .*runs/mnist_mlp cannot be written: "):
+        pipeline.run(card_of({}), base=tmp_path / "runs")
+
+
+def test_a_damaged_mark(tmp_path):
+    (tmp_path / "mnist_mlp").mkdir()
+    (tmp_path / "mnist_mlp/run.json").write_text("{")
+    with pytest.raises(FormatError, match=r"run\.json cannot be read .*; remove it to start the run again$"):
+        pipeline.run(card_of({}), base=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"data": {"source": "none.npz"}}, DataError, r"none\.npz does not exist$"),
+        (
+            {"design": {"strategy": "resource", "reuse_factor": 1000}},
+            ConfigError,
+            r"^layer 'fc1': reuse factor 1000 is not valid .*; the nearest valid one is 784$",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_before_any_work(changes, error, message, folder, tmp_path):
+    card = fpgaml.runcard.changed(fpgaml.load_card(folder / "tiny.toml"), changes)
+    with pytest.raises(error, match=message):
+        pipeline.run(card, base=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_steps_are_checked(tmp_path):
+    with pytest.raises(ConfigError, match=r"^there is no step 'tran'; did you mean 'train'\?; the steps are train, "):
+        pipeline.run(card_of({}), base=tmp_path, first="tran")
+    with pytest.raises(ConfigError, match=r"^step 'csim' comes after 'convert'; the order is train, quantize"):
+        pipeline.run(card_of({}), base=tmp_path, first="csim", last="convert")
+
+
+def test_an_unknown_board_is_refused_with_the_nearest(folder):
+    with pytest.raises(ConfigError, match=r"did you mean 'pynq-z"):
+        fpgaml.runcard.changed(fpgaml.load_card(folder / "tiny.toml"), {"design": {"board": "pynq-z3"}})
+
+
+@pytest.mark.parametrize("output", ["argmax", "softmax"])
+def test_outputs_behind_the_logits(copy, output):
+    card, base, run = copy
+    listener = Listener()
+    made = pipeline.run(changed(card, {"design": {"output": output}}), base=base, listener=listener)
+    assert listener.skipped == ["train", "quantize", "profile"]
+    record = json.loads((run / "comparison.json").read_text())
+    network = load(run / "network.npz")
+    with np.load(run / "csim.npz") as file:
+        outputs, logits = file["outputs"], file["logits"]
+    assert record["proved"]
+    assert logits.shape == outputs.shape == (300, 10)
+    assert record["head"]["values"] == 3000
+    assert record["head"]["changed"] == int((logits.argmax(1) != outputs.argmax(1)).sum())
+    if output == "argmax":
+        assert outputs.tolist() == np.eye(10, dtype=int)[logits.argmax(1)].tolist()
+    assert f"What comes out is {output}" in (made / "report.md").read_text()
+    assert network.output.name == "logits"
+
+
+def test_a_wrong_bit_behind_the_logits_is_found(copy):
+    card, base, run = copy
+    card = changed(card, {"design": {"output": "argmax"}})
+    pipeline.run(card, base=base, last="csim")
+    with np.load(run / "csim.npz") as file:
+        arrays = dict(file)
+    arrays["outputs"][17, 3] ^= 1
+    np.savez_compressed(run / "csim.npz", **arrays)
+    with pytest.raises(
+        BitMismatch, match=r"^behind the logits, layer 'argmax': 1 of 3000 values differ; .* image 17, "
+    ):
+        pipeline.run(card, base=base, first="compare")
+
+
+def test_float_scales_are_refused_or_rounded_as_the_card_says(copy):
+    card, base, run = copy
+    card = changed(card, {"quantization": {"kernel": "quantized_bits(4, 0, alpha='auto')"}})
+    with pytest.raises(UnsupportedLayer, match=r"alpha='auto'.*give scale_bits"):
+        pipeline.run(card, base=base, last="quantize")
+    pipeline.run(changed(card, {"quantization": {"scale_bits": 6}}), base=base)
+    record = json.loads((run / "comparison.json").read_text())
+    assert record["proved"]
+    assert record["no_reference"].startswith("layer 'fc1': ")
+    unlike = {one["name"]: one["mismatching_logits"] for one in record["executions"]}
+    assert unlike["emulator"] == 0
+    assert unlike["QKeras"] > 0
+    assert f"no reference here: {record['no_reference']}" in (run / "report.md").read_text()
+
+
+def test_what_a_diverged_training_had_reached_is_saved(folder, tmp_path, monkeypatch):
+    from fpgaml.frontend import store
+    from fpgaml.training import fit as training
+
+    def diverge(model, *_, **__):
+        raise training.Diverged("training diverged", model, 2)
+
+    monkeypatch.setattr(training, "train", diverge)
+    with pytest.raises(ConfigError) as caught:
+        pipeline.run(fpgaml.load_card(folder / "tiny.toml"), base=tmp_path, last="train")
+    path = tmp_path / "tiny/float_diverged.keras"
+    assert str(caught.value) == f"training diverged; it is saved as {path}"
+    assert store.load(path).get_layer("logits").units == 10

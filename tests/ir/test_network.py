@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+
+from fpgaml.errors import ConfigError, DataError, FormatError
+from fpgaml.ir.fixed import FixedPoint
+from fpgaml.ir.network import Dense, Flatten, Input, Network, Weights, check_identifier, identifier
+from fpgaml.ir.saving import load, save
+from tests.networks import cnn, mlp, weights
+
+RNG = np.random.default_rng(0)
+IMAGE = Input("x", (), (4,), FixedPoint(8, 0, signed=False))
+
+
+@pytest.mark.parametrize("made", [mlp(), cnn()])
+def test_load_is_the_inverse_of_save(made, tmp_path):
+    save(made, tmp_path / "n.npz")
+    found = load(tmp_path / "n.npz")
+    assert found == made
+    assert found.digest == made.digest
+    save(found, tmp_path / "again.npz")
+    assert (tmp_path / "n.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
+
+
+def test_one_bit_changes_equality_and_digest():
+    one, other = mlp(), mlp()
+    assert one == other
+    kernel = other["fc0"].kernel.codes.copy()
+    kernel[0, 0] ^= 1
+    layers = list(other.layers)
+    layers[1] = Dense("fc0", ("x",), Weights(kernel, FixedPoint(6, 1)), other["fc0"].bias)
+    changed = Network("mlp", tuple(layers))
+    assert changed != one
+    assert changed.digest != one.digest
+
+
+def test_shapes():
+    assert cnn().shapes == {
+        "x": (8, 8, 2), "c1": (8, 8, 4), "r1": (8, 8, 4), "p1": (4, 4, 4), "c2": (3, 2, 3), "r2": (3, 2, 3),
+        "flat": (18,), "out": (3,),
+    }  # fmt: skip
+
+
+def dense(name="fc", source="x", rows=4):
+    return Dense(name, (source,), weights(RNG, rows, 2), weights(RNG, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "message"),
+    [
+        ("n", (dense(),), "network 'n' must begin with an Input"),
+        ("n", (IMAGE, dense(source="y")), "layer 'fc' reads 'y', which is not before it"),
+        ("n", (IMAGE, dense(), dense(source="fc")), "network 'n' has two layers called 'fc'"),
+        ("n", (IMAGE, dense(rows=3)), "layer 'fc': input (4,) must end in 3, the rows of its kernel"),
+        ("n", (IMAGE, dense("a"), dense("b")), "network 'n' has one output; nothing reads layer 'a'"),
+        ("n", (IMAGE, Flatten("f", ("x", "x"))), "layer 'f' must have 1 input(s), not 2"),
+        (
+            "1-x",
+            (IMAGE, dense()),
+            "network name '1-x' must be a C++ identifier: letters, digits and single underscores, first a letter, "
+            "and no reserved word",
+        ),
+    ],
+)
+def test_refused_networks(name, layers, message):
+    with pytest.raises(ConfigError) as caught:
+        Network(name, layers)
+    assert str(caught.value) == message
+
+
+def test_weights_are_read_only_and_fit_their_type():
+    held = weights(RNG, 3)
+    with pytest.raises(ValueError, match="read-only"):
+        held.codes[0] = 1
+    with pytest.raises(DataError, match=r"^weights from 0 to 40 do not fit fixed<6,1>$"):
+        Weights(np.array([0, 40]), FixedPoint(6, 1))
+
+
+def test_weights_of_values_are_minimal():
+    held = Weights.of(np.array([[0.75, -0.5], [0.0, 0.25]]))
+    assert held.type == FixedPoint(3, 1)
+    np.testing.assert_array_equal(held.codes, [[3, -2], [0, 1]])
+
+
+@pytest.mark.parametrize("content", [b"", b"not a network", b"PK\x03\x04 cut off"])
+def test_damaged_files_are_refused(content, tmp_path):
+    path = tmp_path / "n.npz"
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match=r"n\.npz is not a network that fpgaml saved"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("mnist_mlp", "mnist_mlp"), ("my model-2.1", "my_model_2_1"), ("2nd", "net_2nd"), ("__a__b__", "a_b"),
+        ("model", "model_net"), ("größe", "gr_e"), ("", "net"), ("---", "net"),
+    ],
+)  # fmt: skip
+def test_any_text_makes_an_identifier(text, found):
+    assert identifier(text) == found
+    check_identifier(found, "test")
