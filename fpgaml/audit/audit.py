@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -352,7 +352,7 @@ def _all_sides(found: Audit, inspection: Any, work: _Work, images: Images, again
     return replace(found, simulation=done)
 
 
-def _csim(network: Network, work: _Work, codes: Codes, types: dict[str, FixedPoint]) -> dict[str, Floats]:
+def _csim(network: Network, work: _Work, codes: Codes, types: Mapping[str, FixedPoint]) -> dict[str, Floats]:
     work.progress("converting")
     hls4ml.convert(network, work.design, work.folder / "hls", log=work.folder / "convert.log")
     work.progress("compiling with g++")

@@ -14,6 +14,7 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import singledispatch
@@ -158,7 +159,7 @@ def _how_to_multiply(layer: Layer, design: Design) -> Entry:
     return {"Strategy": design.strategy_of(layer.name), "ReuseFactor": design.reuse_of(layer.name)}
 
 
-def casts_before(layer: Layer, types: dict[str, FixedPoint], network: Network) -> list[tuple[str, FixedPoint]]:
+def casts_before(layer: Layer, types: Mapping[str, FixedPoint], network: Network) -> list[tuple[str, FixedPoint]]:
     """Return name and type of each cast that must come before a layer's own entry.
 
     hls4ml's table takes the bits of its input as they are: they must be those of its index. And ``ap_fixed`` cannot
@@ -186,7 +187,7 @@ def casts_before(layer: Layer, types: dict[str, FixedPoint], network: Network) -
 HLS4ML_WEIGHT = {"kernel": "weight", "bias": "bias", "scale": "scale", "table": "table"}
 
 
-def expected_types(layer: Layer, types: dict[str, FixedPoint]) -> dict[str, FixedPoint]:
+def expected_types(layer: Layer, types: Mapping[str, FixedPoint]) -> dict[str, FixedPoint]:
     """Return every type of a layer by hls4ml's name for it: result, accum, and one for each weight array."""
     found = {"result": types[layer.name]}
     found |= {HLS4ML_WEIGHT[field]: weights.type for field, weights in weights_of(layer).items()}
@@ -220,7 +221,7 @@ def slope_type(slope: float) -> FixedPoint:
     return smallest(0, int(codes[0]), fraction, signed=True)
 
 
-def check_io_type(layer: Layer, io_type: IoType, types: dict[str, FixedPoint]) -> None:
+def check_io_type(layer: Layer, io_type: IoType, types: Mapping[str, FixedPoint]) -> None:
     """Raise ConfigError for what hls4ml's C++ asserts or gets wrong."""
     if isinstance(layer, (Conv, DepthwiseConv)) and io_type is IoType.STREAM:
         axes = len(layer.strides)
@@ -543,7 +544,7 @@ def _file_order(layer: Layer, field: str, weights: Weights, design: Design) -> C
     return codes.ravel()
 
 
-def _may_vanish(layer: Layer, types: dict[str, FixedPoint]) -> bool:
+def _may_vanish(layer: Layer, types: Mapping[str, FixedPoint]) -> bool:
     """Return whether a layer may rightly leave no call in the C++: it only renames what it reads."""
     same = bool(layer.sources) and types[layer.name] == types[layer.sources[0]]
     linear = isinstance(layer, Activation) and layer.function is Function.LINEAR and same

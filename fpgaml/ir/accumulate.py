@@ -17,6 +17,7 @@ Source: interval arithmetic; checked against ``nnet::dense_latency`` and friends
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import singledispatch
 
@@ -45,6 +46,7 @@ from fpgaml.ir.network import (
     Reshape,
     Table,
     Weights,
+    once,
 )
 
 
@@ -77,7 +79,8 @@ class Interval:
         return max(2, 1 + max((~code if code < 0 else code).bit_length() for code in (self.low, self.high)))
 
 
-def intervals(network: Network) -> dict[str, Interval]:
+@once
+def intervals(network: Network) -> Mapping[str, Interval]:
     """Return the codes each layer's output can take, for any input whatever. For accumulators, partial sums too.
 
     Raises: ConfigError if an accumulator would need more than 63 bits.
@@ -94,7 +97,8 @@ def intervals(network: Network) -> dict[str, Interval]:
     return found
 
 
-def tensor_types(network: Network) -> dict[str, FixedPoint]:
+@once
+def tensor_types(network: Network) -> Mapping[str, FixedPoint]:
     """Return the type of each layer's output: stated where the layer states one, else the exact one."""
     ranges = intervals(network)
     found: dict[str, FixedPoint] = {}

@@ -23,12 +23,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, wraps
 from math import prod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,7 @@ from fpgaml.errors import ConfigError, DataError, UnsupportedLayer, nearest
 from fpgaml.ir.fixed import Codes, FixedPoint, Floats, grid, smallest
 
 Shape = tuple[int, ...]
+Found = TypeVar("Found")
 
 # Names become C++ identifiers in the generated project: these are C++ keywords or names hls4ml uses itself.
 RESERVED = frozenset(
@@ -383,6 +384,20 @@ class Network:
         for key in sorted(arrays):
             sha.update(key.encode() + np.ascontiguousarray(arrays[key], "<i8").tobytes())
         return sha.hexdigest()
+
+
+def once(find: Callable[[Network], Found]) -> Callable[[Network], Found]:
+    """Let `find` work once for a Network, which is frozen, and keep the result in it, as it keeps its shapes."""
+
+    @wraps(find)
+    def kept(network: Network) -> Found:
+        known = vars(network)
+        if find.__name__ not in known:
+            known[find.__name__] = find(network)
+        found: Found = known[find.__name__]
+        return found
+
+    return kept
 
 
 def weights_of(layer: Layer) -> dict[str, Weights]:

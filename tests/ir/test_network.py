@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from fpgaml.errors import ConfigError, DataError, FormatError
+from fpgaml.ir import accumulate
 from fpgaml.ir.fixed import FixedPoint
 from fpgaml.ir.network import Dense, Flatten, Input, Network, Weights, check_identifier, identifier
 from fpgaml.ir.saving import load, save
@@ -38,6 +39,18 @@ def test_shapes():
         "x": (8, 8, 2), "c1": (8, 8, 4), "r1": (8, 8, 4), "p1": (4, 4, 4), "c2": (3, 2, 3), "r2": (3, 2, 3),
         "flat": (18,), "out": (3,),
     }  # fmt: skip
+
+
+def test_ranges_and_types_are_found_once_for_a_network(monkeypatch):
+    calls = []
+    rule = accumulate.output_interval
+    monkeypatch.setattr(accumulate, "output_interval", lambda layer, *x: calls.append(layer.name) or rule(layer, *x))
+    made = cnn()
+    for _ in range(3):
+        assert list(accumulate.intervals(made)) == list(accumulate.tensor_types(made)) == list(made.shapes)
+    assert calls == list(made.shapes)
+    assert accumulate.tensor_types(cnn()) == accumulate.tensor_types(made)
+    assert calls == 2 * list(made.shapes)  # an equal network is another value
 
 
 def dense(name="fc", source="x", rows=4):
