@@ -1,7 +1,4 @@
-"""What this machine has: the versions the main job depends on, and the tools that would add something.
-
-examine()      [Finding, ...]; the main job can run if no finding is both needed and missing
-"""
+"""The command `fpgaml doctor`: the versions the main job depends on, and the tools that would add something."""
 
 from __future__ import annotations
 
@@ -12,6 +9,12 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from fpgaml.cli.console import Commands, err, out
 
 PACKAGES = {
     "tensorflow": "trains; 2.21 is what the results were measured with",
@@ -33,7 +36,7 @@ VERSION_FLAGS = {"vitis_hls": "-version", "vivado_hls": "-version", "vivado": "-
 
 
 @dataclass(frozen=True)
-class Finding:
+class Requirement:
     """One thing looked for: its version or None, whether the main job needs it, what it adds, how to get it."""
 
     name: str
@@ -48,7 +51,25 @@ class Finding:
         return self.needed and self.version is None
 
 
-def examine() -> list[Finding]:
+def doctor() -> None:
+    """Show what this machine has, what is missing, and what each thing would add."""
+    findings = examine()
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "name", "version", "for"):
+        table.add_column(heading)
+    for found in findings:
+        mark = "[green]ok[/]" if found.version else ("[red]missing[/]" if found.needed else "[dim]not found[/]")
+        table.add_row(mark, found.name, found.version or "", found.adds)
+    out.print(table)
+    stops = [found for found in findings if found.stops]
+    for found in stops:
+        err.print(f"[bold red]{found.name}:[/] {escape(found.remedy)}", soft_wrap=True)
+    out.print("the main job can run" if not stops else "the main job cannot run")
+    if stops:
+        raise typer.Exit(1)
+
+
+def examine() -> list[Requirement]:
     """Look for everything, in the order it is used."""
     return [_python(), *(_package(name, adds) for name, adds in PACKAGES.items()), *map(_program, PROGRAMS)]
 
@@ -58,31 +79,33 @@ def qkeras_owners() -> list[str]:
     return sorted(set(importlib.metadata.packages_distributions().get("qkeras", [])))
 
 
-def _python() -> Finding:
+def _python() -> Requirement:
     found = ".".join(map(str, sys.version_info[:3]))
     good = (3, 11) <= sys.version_info[:2] <= (3, 13)
-    return Finding(
+    return Requirement(
         "python", found if good else None, True, "everything", f"{found} is not 3.11 to 3.13; install one of these"
     )
 
 
-def _package(name: str, adds: str) -> Finding:
+def _package(name: str, adds: str) -> Requirement:
     owners = qkeras_owners() if name == "qkeras" else [name]
     if name == "qkeras" and owners != ["qkeras-v3"]:
         found = ", ".join(owners) or "nothing"
         remedy = f"{found} owns the name qkeras; pip uninstall it, then pip install qkeras-v3"
-        return Finding(name, None, True, adds, remedy)
+        return Requirement(name, None, True, adds, remedy)
     try:
         version = importlib.metadata.version(owners[0])
     except importlib.metadata.PackageNotFoundError:
-        return Finding(name, None, True, adds, "pip install . in the project's folder")
-    return Finding(name, f"{version} (from {owners[0]})" if owners[0] != name else version, True, adds)
+        return Requirement(name, None, True, adds, "pip install . in the project's folder")
+    return Requirement(name, f"{version} (from {owners[0]})" if owners[0] != name else version, True, adds)
 
 
-def _program(name: str) -> Finding:
+def _program(name: str) -> Requirement:
     needed, adds, remedy = PROGRAMS[name]
     path = shutil.which(name)
-    return Finding(name, _version(path, VERSION_FLAGS.get(name, "--version")) if path else None, needed, adds, remedy)
+    return Requirement(
+        name, _version(path, VERSION_FLAGS.get(name, "--version")) if path else None, needed, adds, remedy
+    )
 
 
 def _version(path: str, flag: str) -> str:
@@ -92,3 +115,6 @@ def _version(path: str, flag: str) -> str:
         return "found, but does not answer"
     first = re.search(r"\d+\.\d+(?:\.\d+)?", done.stdout + done.stderr)
     return first[0] if first else "found"
+
+
+COMMANDS = Commands("The main job", {"doctor": doctor})

@@ -1,28 +1,22 @@
-"""The commands of the bench: simulate, synth, export, import-reports, board. Parse, call one function, print."""
+"""The commands about the project and its tools: `fpgaml simulate`, `synth`, `export`, `import-reports` and `board`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from fpgaml.cli.console import Commands, out
 
 if TYPE_CHECKING:
     from fpgaml.flow.deploy import Row, Run
     from fpgaml.target.reports import Report
 
-out = Console(highlight=False)
 RunFolder = Annotated[Path, typer.Argument(help="Folder of a run, e.g. hls_projects/mnist_mlp", show_default=False)]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register the commands."""
-    for name, command in COMMANDS.items():
-        app.command(name, rich_help_panel="The project, vendor tools and boards")(command)
 
 
 def simulate(
@@ -132,10 +126,13 @@ def _show(run: Run, found: Sequence[Report]) -> None:
     out.print(table)
 
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "simulate": simulate,
-    "synth": synth,
-    "export": export,
-    "import-reports": import_reports,
-    "board": board,
-}
+COMMANDS = Commands(
+    "The project, vendor tools and boards",
+    {
+        "simulate": simulate,
+        "synth": synth,
+        "export": export,
+        "import-reports": import_reports,
+        "board": board,
+    },
+)

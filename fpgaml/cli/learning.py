@@ -1,4 +1,4 @@
-"""Commands about learning: `fpgaml trials`, `search` and `tradeoff`. Parse, call one function, print."""
+"""The commands about learning: `fpgaml trials`, `search` and `tradeoff`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
 from fpgaml.backend import cpp
+from fpgaml.cli.console import Card, Commands, out, wide
 from fpgaml.datasets.sources import load_data
 from fpgaml.errors import BitMismatch, ConfigError, FormatError
 
@@ -27,18 +27,9 @@ if TYPE_CHECKING:
     from fpgaml.ir.network import Network
     from fpgaml.runs.workspace import Workspace
 
-Card = Annotated[Path, typer.Argument(help="Run card, e.g. models/mnist_mlp.toml", show_default=False)]
 Base = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for runs, instead of the card's.")]
 
-out = Console(highlight=False)
 TABLE_WIDTH = 120  # of all runs; a narrower terminal wraps its lines
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the commands of this file to the command line."""
-    app.command(rich_help_panel="Precision")(trials)
-    app.command(rich_help_panel="Precision")(search)
-    app.command(rich_help_panel="Precision")(tradeoff)
 
 
 def trials(
@@ -180,7 +171,7 @@ def tradeoff(
             f"{point.weight_bits:,}",
             "yes" if point in front else "",
         )
-    Console(highlight=False, width=max(out.width, TABLE_WIDTH)).print(table)
+    wide(TABLE_WIDTH).print(table)
     for line in found.left_out:
         out.print(f"left out: {line}", soft_wrap=True, markup=False)
     figure, caption = classification.trade_off(gathering.marks(found.points))
@@ -231,3 +222,6 @@ def _quiet(workspace: Workspace, name: str) -> Iterator[None]:
 
     with keras_noise(workspace.log(name)):
         yield
+
+
+COMMANDS = Commands("Precision", {"trials": trials, "search": search, "tradeoff": tradeoff})

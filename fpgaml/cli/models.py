@@ -1,25 +1,67 @@
-"""The command `fpgaml convert`: parse, call one function, print."""
+"""The commands about models made elsewhere: `fpgaml audit` and `convert`."""
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
+from fpgaml.audit.audit import IMAGES, audit
+from fpgaml.cli.console import Commands, JsonOption, out, print_json
+from fpgaml.cli.show_audit import show_audit
 from fpgaml.ir.fixed import PIXEL, FixedPoint
+from fpgaml.target.noise import keras_noise
 
 if TYPE_CHECKING:
     from fpgaml.flow.foreign import Conversion
 
-out = Console(highlight=False)
+ImagesOption = Annotated[Path | None, typer.Option("--data", help="Images as .npy, or .npz with x_test and y_test.")]
+ScaleOption = Annotated[
+    str | None, typer.Option("--input-scale", help="What raw integers are multiplied by, e.g. 1/255.")
+]
+ScaleBitsOption = Annotated[
+    int | None, typer.Option("--scale-bits", help="Round what is on no grid to this many bits.")
+]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command(name="convert", rich_help_panel="Models made elsewhere")(convert)
+def audit_model(
+    model: Annotated[Path, typer.Argument(help="Keras or QKeras model, .keras or .h5", show_default=False)],
+    data: ImagesOption = None,
+    input_type: Annotated[str, typer.Option("--input-type", help="The input's fixed-point type.")] = str(PIXEL),
+    input_scale: ScaleOption = None,
+    scale_bits: ScaleBitsOption = None,
+    images: Annotated[int, typer.Option("--images", help="Simulate at most this many.", min=1)] = IMAGES,
+    no_simulate: Annotated[bool, typer.Option("--no-simulate", help="Table and findings only: no g++.")] = False,
+    against_hls4ml: Annotated[
+        bool, typer.Option("--against-hls4ml", help="Convert it with hls4ml's defaults too, side by side.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what each layer really does, every trap in it, and whether hardware agrees bit for bit."""
+    options: dict[str, Any] = {
+        "data": data,
+        "input_type": FixedPoint.parse(input_type),
+        "input_scale": input_scale,
+        "scale_bits": scale_bits,
+        "images": images,
+        "simulate": not no_simulate or against_hls4ml,
+        "against_hls4ml": against_hls4ml,
+    }
+    with tempfile.TemporaryDirectory() as folder, out.status("reading the model") as status:
+        tell = (lambda _: None) if as_json else status.update
+        if as_json:
+            status.stop()
+        with keras_noise(Path(folder) / "log"):
+            found = audit(model, progress=tell, **options)
+    if as_json:
+        print_json(found.record())
+    else:
+        show_audit(out, found)
+    if found.exit_code:
+        raise typer.Exit(found.exit_code)
 
 
 def convert(
@@ -28,16 +70,12 @@ def convert(
         Path | None, typer.Option("--output", "-o", help="Folder for runs, instead of hls_projects.")
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="Of the run; else made from the file's name.")] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="Images as .npy, or .npz with x_test and y_test.")] = None,
+    data: ImagesOption = None,
     input_type: Annotated[
         str | None, typer.Option("--input-type", help=f"The input's fixed-point type, instead of {PIXEL}.")
     ] = None,
-    input_scale: Annotated[
-        str | None, typer.Option("--input-scale", help="What raw integers are multiplied by, e.g. 1/255.")
-    ] = None,
-    scale_bits: Annotated[
-        int | None, typer.Option("--scale-bits", help="Round what is on no grid to this many bits.")
-    ] = None,
+    input_scale: ScaleOption = None,
+    scale_bits: ScaleBitsOption = None,
     board: Annotated[str | None, typer.Option("--board", help="See fpgaml boards.")] = None,
     backend: Annotated[str | None, typer.Option("--backend", help="Vitis or Vivado.")] = None,
     io_type: Annotated[str | None, typer.Option("--io-type", help="io_parallel or io_stream.")] = None,
@@ -92,3 +130,6 @@ def _show(made: Conversion) -> None:
         ("export {}", "one zip for a machine with the vendor's tools"),
     ):
         out.print(f"next:    fpgaml {line.format(run)}  [dim]{what}[/]", soft_wrap=True)
+
+
+COMMANDS = Commands("Models made elsewhere", {"audit": audit_model, "convert": convert})
