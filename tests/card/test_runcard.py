@@ -230,7 +230,8 @@ def test_files_that_cannot_be_read(tmp_path):
 
 def test_the_module_is_light():
     loaded = (
-        "import sys, fpgaml.runcard, fpgaml.dataset; print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
+        "import sys, fpgaml.card.runcard, fpgaml.datasets.dataset;"
+        "print([m for m in ('tensorflow', 'keras') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout == "[]\n"
 

@@ -116,8 +116,8 @@ def test_unchanged_steps_are_skipped(copy):
 
 def test_a_changed_design_redoes_only_what_depends_on_it(copy):
     card, base, _ = copy
-    changed = fpgaml.runcard.changed(card, {"design": {"io_type": "io_stream"}})
-    assert steps_done(changed, base) == [
+    other = changed(card, {"design": {"io_type": "io_stream"}})
+    assert steps_done(other, base) == [
         "convert",
         "csim",
         "estimate",
@@ -246,7 +246,7 @@ def test_a_damaged_mark(tmp_path):
     ],
 )
 def test_what_cannot_work_is_refused_before_any_work(changes, error, message, folder, tmp_path):
-    card = fpgaml.runcard.changed(fpgaml.load_card(folder / "tiny.toml"), changes)
+    card = changed(fpgaml.load_card(folder / "tiny.toml"), changes)
     with pytest.raises(error, match=message):
         pipeline.run(card, base=tmp_path)
     assert not list(tmp_path.iterdir())
@@ -261,7 +261,7 @@ def test_steps_are_checked(tmp_path):
 
 def test_an_unknown_board_is_refused_with_the_nearest(folder):
     with pytest.raises(ConfigError, match=r"did you mean 'pynq-z"):
-        fpgaml.runcard.changed(fpgaml.load_card(folder / "tiny.toml"), {"design": {"board": "pynq-z3"}})
+        changed(fpgaml.load_card(folder / "tiny.toml"), {"design": {"board": "pynq-z3"}})
 
 
 @pytest.mark.parametrize("output", ["argmax", "softmax"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.learn.test_read import MODELS
+from tests.frontend.test_read import MODELS
 
 TEXT = (Path(__file__).parents[2] / "docs/exactness.md").read_text(encoding="utf-8")
 SECTIONS = TEXT.split("\n## ")[1:3]

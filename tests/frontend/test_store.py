@@ -12,7 +12,7 @@ import qkeras
 from fpgaml.errors import DataError, FormatError, UnsupportedLayer
 from fpgaml.frontend import store
 from fpgaml.frontend.read import read
-from tests.learn.test_read import MODELS, float_parts
+from tests.frontend.test_read import MODELS, float_parts
 
 L = keras.layers
 

@@ -8,7 +8,7 @@ from fpgaml.ir.network import Activation, Dense, Function, Input, Network, Weigh
 from fpgaml.precision.profile import profile
 from fpgaml.precision.recommend import Criterion, recoded, recommend
 from tests import networks
-from tests.test_profile import IMAGES, tiny
+from tests.precision.test_profile import IMAGES, tiny
 
 SAT = (Rounding.RND_CONV, Overflow.SAT)
 

@@ -12,7 +12,7 @@ from fpgaml.ir.network import Activation, Dense, Function, Input, Network, Weigh
 from fpgaml.project.axi import Wrapper, ports, run_wrapper, write_lite, write_stream
 from fpgaml.project.testbench import write_testbench
 from fpgaml.target.design import Backend, Design, IoType
-from tests.external.conftest import PROJECTS
+from tests.conftest import PROJECTS
 
 STREAM = "PASS: 6 images through the AXI4-Stream wrapper, every beat equal bit for bit"
 

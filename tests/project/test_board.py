@@ -19,7 +19,7 @@ from fpgaml.project.driver import Accelerator, Settings
 from fpgaml.target.boards import find_board
 from fpgaml.target.design import Backend, Design, IoType
 from fpgaml.target.measurement import Interval, Measurement, Metric, Source
-from tests.test_driver import allocate
+from tests.project.test_driver import allocate
 
 HERE = Path(__file__).parent
 FAKES = HERE.parent / "fake_tools"

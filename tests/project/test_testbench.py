@@ -6,7 +6,7 @@ import pytest
 
 from fpgaml.errors import BitMismatch, DataError, FormatError
 from fpgaml.project.testbench import WeightFiles, run_testbench, write_testbench
-from tests.external.conftest import PROJECTS
+from tests.conftest import PROJECTS
 
 PASS = "PASS: 6 images, every code equal bit for bit"
 

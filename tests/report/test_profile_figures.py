@@ -9,7 +9,7 @@ from fpgaml.precision.profile import profile, profile_floats
 from fpgaml.precision.sweep import sweep
 from fpgaml.report import profile_figures as figures
 from tests import networks
-from tests.test_profile import tiny
+from tests.precision.test_profile import tiny
 
 
 @pytest.fixture(params=[networks.mlp, networks.cnn])

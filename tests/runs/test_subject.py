@@ -13,7 +13,7 @@ from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.saving import save
 from fpgaml.runs import subject as subjects
 from tests import networks
-from tests.test_cli import fpgaml
+from tests.cli.test_app import fpgaml
 
 
 @pytest.fixture
