@@ -32,7 +32,9 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from fpgaml.backend import csim, hls4ml
-from fpgaml.card.runcard import RunCard, changed, load_card
+from fpgaml.card.changes import changed
+from fpgaml.card.runcard import RunCard
+from fpgaml.card.toml import load_card
 from fpgaml.datasets.sources import load_data
 from fpgaml.exact import emulate
 from fpgaml.flow import verbs

@@ -30,7 +30,7 @@ _HOMES = {
     "convert_model": "flow.foreign",
     "first_difference": "exact.comparison",
     "keras_logits": "flow.verbs",
-    "load_card": "card.runcard",
+    "load_card": "card.toml",
     "load_data": "datasets.sources",
     "load_network": "ir.saving:load",
     "quantize": "flow.verbs",

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fpgaml.backend import cpp
-from fpgaml.card.runcard import load_card
+from fpgaml.card.toml import load_card
 from fpgaml.datasets.sources import load_data
 from fpgaml.exact import emulate
 from fpgaml.flow import verbs

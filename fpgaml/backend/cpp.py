@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpgaml.backend import csim, hls4ml
-from fpgaml.card.runcard import DesignCard
+from fpgaml.card.sections import DesignCard
 from fpgaml.errors import BitMismatch
 from fpgaml.exact import emulate
 from fpgaml.exact.comparison import first_difference, float32_limit

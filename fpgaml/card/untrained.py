@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from fpgaml.card.runcard import (
+from fpgaml.card.layers import (
     ActivationKind,
     Active,
     Conv1DLayer,
@@ -20,10 +20,9 @@ from fpgaml.card.runcard import (
     Padding,
     PoolLayer,
     ReshapeLayer,
-    RunCard,
-    Stage,
-    Structure,
 )
+from fpgaml.card.runcard import RunCard
+from fpgaml.card.sections import Stage, Structure
 from fpgaml.errors import ConfigError
 from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
 from fpgaml.ir.network import (

@@ -42,7 +42,7 @@ def trials(
     output: Base = None,
 ) -> None:
     """Train several times: mean and spread of the accuracy, in float and in hardware. What is done is kept."""
-    from fpgaml.card.runcard import load_card
+    from fpgaml.card.toml import load_card
     from fpgaml.flow.pipeline import check_teacher
     from fpgaml.report import classification
     from fpgaml.runs.workspace import Workspace
@@ -112,7 +112,7 @@ def search(
     output: Base = None,
 ) -> None:
     """Choose bits per layer and sparsity: a front of accuracy against cost, each point a run card. Resumable."""
-    from fpgaml.card.runcard import load_card
+    from fpgaml.card.toml import load_card
     from fpgaml.cli.show_run import StepLines
     from fpgaml.flow import pipeline
     from fpgaml.report import classification
@@ -181,7 +181,8 @@ def tradeoff(
 
 def _kept(workspace: Workspace, name: str, card: RunCard, folds: int) -> dict[str, Any]:
     """Return the trials of an earlier call, if they were of the same card and folds."""
-    from fpgaml.card.runcard import TRAINED, trained_as
+    from fpgaml.card.changes import trained_as
+    from fpgaml.card.runcard import TRAINED
 
     own: dict[str, Any] = {"card": card.model_dump(mode="json", include=set(TRAINED)), "folds": folds, "trials": []}
     path = workspace / name

@@ -27,7 +27,8 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say where each log is.")] = False,
 ) -> None:
     """Do the main job: train, quantize, profile, convert, csim, compare, report."""
-    from fpgaml.card.runcard import hurried, load_card
+    from fpgaml.card.changes import hurried
+    from fpgaml.card.toml import load_card
     from fpgaml.cli.show_run import StepLines, closing_table
     from fpgaml.flow import pipeline
 

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpgaml.card.runcard import Data, Normalize
+from fpgaml.card.sections import Data, Normalize
 from fpgaml.datasets.tables import Preprocessing, read_csv
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.ir.fixed import PIXEL, FixedPoint, code_type, grid, smallest

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fpgaml.card.runcard import Data, RunCard
+from fpgaml.card.runcard import RunCard
+from fpgaml.card.sections import Data
 from fpgaml.datasets.dataset import Dataset, load
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpgaml.card.runcard import Normalize
+from fpgaml.card.sections import Normalize
 from fpgaml.errors import ConfigError, DataError, nearest
 from fpgaml.ir.fixed import Floats, grid
 

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from fpgaml import estimate
 from fpgaml.backend import csim
 from fpgaml.card.built import as_built
-from fpgaml.card.runcard import RunCard, load_card
+from fpgaml.card.runcard import RunCard
+from fpgaml.card.toml import load_card
 from fpgaml.datasets.sources import load_data
 from fpgaml.errors import BitMismatch, ConfigError
 from fpgaml.exact import emulate

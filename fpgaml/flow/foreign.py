@@ -25,7 +25,8 @@ import numpy as np
 
 from fpgaml.audit.audit import IMAGES, Images, load_images
 from fpgaml.card.built import as_built
-from fpgaml.card.runcard import RunCard, card_of
+from fpgaml.card.runcard import RunCard
+from fpgaml.card.toml import card_of
 from fpgaml.datasets.dataset import save_codes
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.exact import emulate

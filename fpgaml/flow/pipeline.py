@@ -21,7 +21,9 @@ import numpy as np
 
 from fpgaml.backend import cpp, csim
 from fpgaml.card.built import as_built
-from fpgaml.card.runcard import RunCard, Stage, load_card, module_file
+from fpgaml.card.runcard import RunCard
+from fpgaml.card.sections import Stage, module_file
+from fpgaml.card.toml import load_card
 from fpgaml.card.untrained import skeleton
 from fpgaml.datasets.dataset import NAMED, Dataset
 from fpgaml.datasets.sources import load_data

@@ -17,7 +17,10 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, TypeVar
 
-from fpgaml.card.runcard import RunCard, Stage, changed, load_card, trained_as
+from fpgaml.card.changes import changed, trained_as
+from fpgaml.card.runcard import RunCard
+from fpgaml.card.sections import Stage
+from fpgaml.card.toml import load_card
 from fpgaml.card.untrained import skeleton
 from fpgaml.datasets.dataset import NAMED
 from fpgaml.errors import ConfigError, FormatError, FpgamlError

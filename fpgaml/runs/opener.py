@@ -11,7 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from fpgaml.card.runcard import RunCard, changed, load_card
+from fpgaml.card.changes import changed
+from fpgaml.card.runcard import RunCard
+from fpgaml.card.toml import load_card
 from fpgaml.card.untrained import skeleton
 from fpgaml.datasets.sources import load_data
 from fpgaml.errors import ConfigError, DataError

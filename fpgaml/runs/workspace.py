@@ -32,7 +32,8 @@ from typing import Any
 
 import numpy as np
 
-from fpgaml.card.runcard import RunCard, to_toml
+from fpgaml.card.runcard import RunCard
+from fpgaml.card.toml import to_toml
 from fpgaml.errors import ConfigError, FormatError
 from fpgaml.target.archive import sources
 

@@ -20,13 +20,14 @@ from typing import Any, assert_never
 
 import keras
 
-from fpgaml.card import runcard as rc
+from fpgaml.card import layers as lc
+from fpgaml.card.sections import Model, module_file
 from fpgaml.errors import ConfigError
 
 Tensor = Any  # a Keras tensor; Keras ships no types
 
 
-def build(model: rc.Model, shape: tuple[int, ...], *, seed: int = 0, folder: Path = Path()) -> keras.Model:
+def build(model: Model, shape: tuple[int, ...], *, seed: int = 0, folder: Path = Path()) -> keras.Model:
     """Return the untrained Keras model for images of `shape` (without the images axis).
 
     `seed` decides the initial weights: it sets the global seed of Keras, numpy and Python.
@@ -86,50 +87,50 @@ def _model(image: Tensor, tensor: Tensor) -> keras.Model:
         raise ConfigError(f"the layers do not make a model: {error}") from error
 
 
-def _apply(layer: rc.AnyLayer, tensor: Tensor) -> Tensor:
+def _apply(layer: lc.AnyLayer, tensor: Tensor) -> Tensor:
     """Return `tensor` after one layer of the card and its activation."""
     name = layer.name
     match layer:
-        case rc.FlattenLayer():
+        case lc.FlattenLayer():
             return keras.layers.Flatten(name=name)(tensor)
-        case rc.ReshapeLayer():
+        case lc.ReshapeLayer():
             if prod(layer.shape) != prod(tensor.shape[1:]):
                 raise ValueError(f"shape {layer.shape} must hold {prod(tensor.shape[1:])} values")
             return keras.layers.Reshape(layer.shape, name=name)(tensor)
-        case rc.DropoutLayer():
+        case lc.DropoutLayer():
             return keras.layers.Dropout(layer.rate, name=name)(tensor)
-        case rc.BatchNormLayer():
+        case lc.BatchNormLayer():
             return keras.layers.BatchNormalization(name=name)(tensor)
-        case rc.MaxPool1DLayer() | rc.MaxPool2DLayer() | rc.AveragePool1DLayer() | rc.AveragePool2DLayer():
+        case lc.MaxPool1DLayer() | lc.MaxPool2DLayer() | lc.AveragePool1DLayer() | lc.AveragePool2DLayer():
             return _pool(layer)(tensor)
-        case rc.ActivationLayer():
+        case lc.ActivationLayer():
             return activation(layer.activation, layer.negative_slope, name)(tensor)
-        case rc.DenseLayer():
+        case lc.DenseLayer():
             made = keras.layers.Dense(layer.units, use_bias=layer.bias, name=name)
-        case rc.Conv1DLayer() | rc.Conv2DLayer():
-            kind = keras.layers.Conv1D if isinstance(layer, rc.Conv1DLayer) else keras.layers.Conv2D
+        case lc.Conv1DLayer() | lc.Conv2DLayer():
+            kind = keras.layers.Conv1D if isinstance(layer, lc.Conv1DLayer) else keras.layers.Conv2D
             made = kind(layer.filters, layer.kernel, layer.strides, str(layer.padding), use_bias=layer.bias, name=name)
         case _:
             assert_never(layer)
     tensor = made(tensor)
-    if layer.activation is rc.ActivationKind.LINEAR:
+    if layer.activation is lc.ActivationKind.LINEAR:
         return tensor
     return activation(layer.activation, layer.negative_slope, f"{name}_{layer.activation}")(tensor)
 
 
-def activation(kind: rc.ActivationKind, slope: float, name: str) -> keras.layers.Layer:
+def activation(kind: lc.ActivationKind, slope: float, name: str) -> keras.layers.Layer:
     """Return the Keras layer of an activation."""
-    if kind is rc.ActivationKind.LEAKY_RELU:
+    if kind is lc.ActivationKind.LEAKY_RELU:
         return keras.layers.LeakyReLU(negative_slope=slope, name=name)
     return keras.layers.Activation(str(kind), name=name)
 
 
-def _pool(layer: rc.PoolLayer) -> keras.layers.Layer:
+def _pool(layer: lc.PoolLayer) -> keras.layers.Layer:
     kinds = {
-        rc.MaxPool1DLayer: keras.layers.MaxPooling1D,
-        rc.MaxPool2DLayer: keras.layers.MaxPooling2D,
-        rc.AveragePool1DLayer: keras.layers.AveragePooling1D,
-        rc.AveragePool2DLayer: keras.layers.AveragePooling2D,
+        lc.MaxPool1DLayer: keras.layers.MaxPooling1D,
+        lc.MaxPool2DLayer: keras.layers.MaxPooling2D,
+        lc.AveragePool1DLayer: keras.layers.AveragePooling1D,
+        lc.AveragePool2DLayer: keras.layers.AveragePooling2D,
     }
     return kinds[type(layer)](layer.pool, strides=layer.strides, padding=str(layer.padding), name=layer.name)
 
@@ -155,7 +156,7 @@ def _from_function(function: str, shape: tuple[int, ...], folder: Path) -> keras
 
 def _module(name: str, folder: Path) -> ModuleType:
     """Import a module by name: the file beside the card, else an installed one."""
-    path = rc.module_file(name, folder)
+    path = module_file(name, folder)
     try:
         if not path.is_file():
             return importlib.import_module(name)

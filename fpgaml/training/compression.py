@@ -27,7 +27,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from fpgaml.card.runcard import Quantization, RunCard, Stage, Structure, load_card
+from fpgaml.card.runcard import RunCard
+from fpgaml.card.sections import Quantization, Stage, Structure
+from fpgaml.card.toml import load_card
 from fpgaml.datasets.dataset import Array, Dataset
 from fpgaml.errors import ConfigError, nearest
 from fpgaml.exact.history import Epoch, History

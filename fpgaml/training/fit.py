@@ -21,7 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fpgaml.card.runcard import OptimizerKind, Schedule, Training
+from fpgaml.card.sections import OptimizerKind, Schedule, Training
 from fpgaml.datasets.dataset import Array, Dataset
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.exact.comparison import classify

@@ -23,7 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from fpgaml.card.runcard import Scope
+from fpgaml.card.sections import Scope
 from fpgaml.datasets.dataset import Array
 from fpgaml.errors import ConfigError, UnsupportedLayer, nearest
 from fpgaml.frontend.folding import WEIGHTED

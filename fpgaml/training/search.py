@@ -25,7 +25,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from fpgaml.card.runcard import RunCard, Scope, Stage, card_of, changed, to_toml
+from fpgaml.card.changes import changed
+from fpgaml.card.runcard import RunCard
+from fpgaml.card.sections import Scope, Stage
+from fpgaml.card.toml import card_of, to_toml
 from fpgaml.datasets.dataset import Array, Dataset
 from fpgaml.errors import ConfigError, FormatError
 from fpgaml.exact.comparison import classify

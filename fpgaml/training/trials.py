@@ -20,7 +20,8 @@ import keras
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
-from fpgaml.card.runcard import RunCard, changed
+from fpgaml.card.changes import changed
+from fpgaml.card.runcard import RunCard
 from fpgaml.datasets.dataset import Dataset
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.exact.comparison import classify

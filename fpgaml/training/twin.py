@@ -22,7 +22,7 @@ import keras
 import numpy as np
 import qkeras
 
-from fpgaml.card.runcard import LayerQuantization, Quantization
+from fpgaml.card.sections import LayerQuantization, Quantization
 from fpgaml.datasets.dataset import Array
 from fpgaml.errors import ConfigError, UnsupportedLayer, nearest
 from fpgaml.frontend.folding import WEIGHTED, Folded, fold, fused_activation, source_of

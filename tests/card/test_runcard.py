@@ -7,20 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from fpgaml.card.runcard import (
-    TRAINED,
-    ActivationKind,
-    DenseLayer,
-    OptimizerKind,
-    RunCard,
-    Schedule,
-    Task,
-    card_of,
-    changed,
-    load_card,
-    to_toml,
-    trained_as,
-)
+from fpgaml.card.changes import changed, trained_as
+from fpgaml.card.layers import ActivationKind, DenseLayer
+from fpgaml.card.runcard import TRAINED, RunCard, Task
+from fpgaml.card.sections import OptimizerKind, Schedule
+from fpgaml.card.toml import card_of, load_card, to_toml
 from fpgaml.errors import ConfigError
 from fpgaml.target.design import Backend, Design, IoType, LayerDesign, Strategy
 

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 
-from fpgaml.card.runcard import Data, Normalize
+from fpgaml.card.sections import Data, Normalize
 from fpgaml.datasets.dataset import PIXEL, images, load, read_idx, save_codes
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.ir.fixed import FixedPoint

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from fpgaml.card.runcard import card_of
+from fpgaml.card.toml import card_of
 from fpgaml.datasets.dataset import load
 from fpgaml.datasets.download import CLASSES, fashion_mnist
 from fpgaml.datasets.sources import load_data

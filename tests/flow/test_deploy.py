@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fpgaml.backend.hls4ml import convert
-from fpgaml.card.runcard import card_of, to_toml
+from fpgaml.card.toml import card_of, to_toml
 from fpgaml.errors import ConfigError
 from fpgaml.flow import deploy
 from fpgaml.ir.saving import save

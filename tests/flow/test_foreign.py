@@ -13,7 +13,7 @@ import qkeras
 import fpgaml
 from fpgaml import convert_model
 from fpgaml.backend import cpp
-from fpgaml.card.runcard import load_card
+from fpgaml.card.toml import load_card
 from fpgaml.datasets.sources import load_data
 from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError, UnsupportedLayer
 from fpgaml.flow import deploy, verbs

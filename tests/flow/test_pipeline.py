@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import fpgaml
-from fpgaml.card.runcard import card_of, changed
+from fpgaml.card.changes import changed
+from fpgaml.card.toml import card_of
 from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError, UnsupportedLayer
 from fpgaml.flow import pipeline
 from fpgaml.ir.network import Weights

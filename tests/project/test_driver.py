@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from fpgaml.card.runcard import Normalize
+from fpgaml.card.sections import Normalize
 from fpgaml.datasets.dataset import Preprocessing
 from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
 from fpgaml.project.driver import RUN_FOREVER, Accelerator, Features, Port, Settings

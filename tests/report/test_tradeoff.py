@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from fpgaml.card.runcard import TRAINED, card_of, to_toml
+from fpgaml.card.runcard import TRAINED
+from fpgaml.card.toml import card_of, to_toml
 from fpgaml.errors import ConfigError, FormatError
 from fpgaml.report.tradeoff import Point, float_weights, gather, group_of, marks, to_json
 

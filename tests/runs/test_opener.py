@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import fpgaml
-from fpgaml.card.runcard import card_of
+from fpgaml.card.toml import card_of
 from fpgaml.card.untrained import skeleton
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.ir.saving import save

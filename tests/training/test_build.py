@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from fpgaml.card.runcard import card_of
+from fpgaml.card.toml import card_of
 from fpgaml.errors import ConfigError
 from fpgaml.training.build import build, check_outputs, functional
 

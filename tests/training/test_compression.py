@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from fpgaml.card.runcard import card_of
+from fpgaml.card.toml import card_of
 from fpgaml.datasets.dataset import images
 from fpgaml.errors import ConfigError
 from fpgaml.exact.history import History
@@ -140,7 +140,7 @@ def test_teachers(data, tmp_path):
 
 
 def test_a_teacher_by_its_card(data, tmp_path):
-    from fpgaml.card.runcard import to_toml
+    from fpgaml.card.toml import to_toml
 
     (tmp_path / "big.toml").write_text(to_toml(card(units=30)))
     own = card(units=2, teacher="big.toml")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import qkeras
 
-from fpgaml.card.runcard import card_of
+from fpgaml.card.toml import card_of
 from fpgaml.datasets.dataset import images
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.exact.history import Epoch, History

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from fpgaml.card.runcard import Scope, card_of
+from fpgaml.card.sections import Scope
+from fpgaml.card.toml import card_of
 from fpgaml.datasets.dataset import images
 from fpgaml.errors import ConfigError, UnsupportedLayer
 from fpgaml.training.build import build

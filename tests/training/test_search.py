@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from fpgaml.card.runcard import card_of, changed
+from fpgaml.card.changes import changed
+from fpgaml.card.toml import card_of
 from fpgaml.datasets.dataset import images
 from fpgaml.errors import ConfigError, FormatError, UnsupportedLayer
 from fpgaml.training.build import build

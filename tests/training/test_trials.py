@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fpgaml.card.runcard import card_of
+from fpgaml.card.toml import card_of
 from fpgaml.datasets.dataset import images
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.training.trials import Spread, Trial, cross_validate, repeat, split_folds, summarize

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from fpgaml.card.runcard import Quantization, card_of
+from fpgaml.card.sections import Quantization
+from fpgaml.card.toml import card_of
 from fpgaml.errors import ConfigError, FormatError, UnsupportedLayer
 from fpgaml.frontend import store
 from fpgaml.frontend.folding import fold

@@ -1,0 +1,30 @@
+"""What every table of a run card is, and the kinds of number that its keys hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fpgaml.errors import ConfigError
+
+
+class Section(BaseModel):
+    """A table of the card: strict types, no unknown keys, frozen."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0, le=10)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def checked(check: Callable[..., Any], value: str, *more: str) -> str:
+    """Run one of our checks inside pydantic, which expects ValueError."""
+    try:
+        check(value, *more)
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+    return value

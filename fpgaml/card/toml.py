@@ -1,0 +1,90 @@
+"""Cards as TOML: reading a file or a nested dictionary, and writing a card that reads equal."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from fpgaml.card.layers import AnyLayer
+from fpgaml.card.messages import sentences
+from fpgaml.card.runcard import RunCard
+from fpgaml.errors import ConfigError
+
+
+def load_card(path: str | Path) -> RunCard:
+    """Read a run card.
+
+    Raises: ConfigError if the file cannot be read, is no TOML, or says what cannot work.
+    """
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} must be a readable run card: {_reason(error)}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} must be TOML: {error}") from error
+    return card_of(table, str(path), path.parent)
+
+
+def card_of(table: Mapping[str, Any], where: str = "run card", folder: Path | None = None) -> RunCard:
+    """Return the card that a nested dictionary (parsed TOML) says; `where` names it in messages.
+
+    Raises: ConfigError with one line a fault.
+    """
+    try:
+        card = RunCard.model_validate_json(json.dumps(table, default=str))  # JSON: enums by name, lists as tuples
+        card.task()
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{where}: {line}" for line in sentences(error, table))) from None
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    if folder is not None:
+        card._folder = folder
+    return card
+
+
+def to_toml(card: RunCard) -> str:
+    """Return the card as TOML, without what is as by default; ``card_of(tomllib.loads(to_toml(c))) == c``."""
+    dump = card.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    dump = {"name": card.name, **dump}
+    if card.model.file:
+        dump["model"].pop("layers", None)
+    if "layers" in dump.get("model", {}):
+        dump["model"]["layers"] = [{"kind": layer.kind, **_short(layer)} for layer in card.model.layers]
+    return "\n".join(_toml_lines(dump, ())) + "\n"
+
+
+def _short(layer: AnyLayer) -> dict[str, Any]:
+    return layer.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+
+
+def _toml_lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    if path and (plain or not table):
+        yield f"\n[{'.'.join(path)}]"
+    for key, value in plain.items():
+        yield f"{key} = {_toml(value, top=True)}"
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _toml_lines(value, (*path, key))
+
+
+def _toml(value: Any, top: bool = False) -> str:
+    match value:
+        case dict():
+            return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+        case list() if top and value and isinstance(value[0], dict):
+            return "[\n" + "".join(f"  {_toml(item)},\n" for item in value) + "]"
+        case list():
+            return "[" + ", ".join(map(_toml, value)) + "]"
+        case _:
+            return json.dumps(value)  # strings, numbers and booleans are written alike in JSON and TOML
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
