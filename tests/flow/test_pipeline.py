@@ -19,7 +19,7 @@ from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError, Unsu
 from fpgaml.flow import pipeline
 from fpgaml.ir.network import Weights
 from fpgaml.ir.saving import load, save
-from fpgaml.runs.workspace import Workspace
+from fpgaml.runs.workspace import Workspace, digest_of
 
 CARD = """
 name = "tiny"
@@ -177,7 +177,7 @@ def test_one_wrong_bit_fails_the_run_and_names_the_layer(copy):
     arrays["logits"][3, 5] += 1
     np.savez(run / "csim.npz", **arrays)
     state = json.loads((run / "run.json").read_text())
-    state["steps"]["csim"]["made"]["csim.npz"] = fpgaml.workspace.digest_of(run / "csim.npz")
+    state["steps"]["csim"]["made"]["csim.npz"] = digest_of(run / "csim.npz")
     (run / "run.json").write_text(json.dumps(state))
     with pytest.raises(BitMismatch) as caught:
         steps_done(card, base)
@@ -193,7 +193,7 @@ def test_one_wrong_weight_is_found_against_keras(copy):
     card, base, run = copy
     spoil_network(run)
     state = json.loads((run / "run.json").read_text())
-    state["steps"]["quantize"]["made"]["network.npz"] = fpgaml.workspace.digest_of(run / "network.npz")
+    state["steps"]["quantize"]["made"]["network.npz"] = digest_of(run / "network.npz")
     (run / "run.json").write_text(json.dumps(state))
     with pytest.raises(
         BitMismatch,

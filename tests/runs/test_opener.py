@@ -8,6 +8,7 @@ import fpgaml
 from fpgaml.card.toml import card_of
 from fpgaml.card.untrained import skeleton
 from fpgaml.errors import ConfigError, DataError
+from fpgaml.ir.network import weights_of
 from fpgaml.ir.saving import save
 from fpgaml.runs import opener
 from tests.networks import cnn
@@ -64,7 +65,7 @@ def test_skeleton_refuses_windows_that_do_not_fit():
 def test_skeleton_has_the_parameters_of_the_card():
     card = fpgaml.load_card(MODELS / "mnist_cnn.toml")
     made = skeleton(card, (28, 28, 1))
-    counts = [w.codes.size for layer in made for w in fpgaml.network.weights_of(layer).values()]
+    counts = [w.codes.size for layer in made for w in weights_of(layer).values()]
     assert sum(counts) == 8746  # 12 (9 + 1) + 24 (12 x 9 + 1) + 10 (600 + 1)
     assert made.shapes["logits"] == (10,)
 
