@@ -28,26 +28,7 @@ from fpgaml.exact.comparison import Difference, classify, first_difference, floa
 from fpgaml.frontend.findings import Code, Finding, Severity, finding
 from fpgaml.ir.accumulate import output_type, tensor_types
 from fpgaml.ir.fixed import PIXEL, Codes, FixedPoint, Floats, Overflow, Rounding
-from fpgaml.ir.network import (
-    Activation,
-    Add,
-    Affine,
-    AveragePool,
-    Concatenate,
-    Conv,
-    Dense,
-    DepthwiseConv,
-    Function,
-    Input,
-    Layer,
-    MaxPool,
-    Multiply,
-    Network,
-    Pad,
-    Table,
-    identifier,
-    weights_of,
-)
+from fpgaml.ir.network import Layer, Network, Result, identifier, weights_of
 from fpgaml.target.design import Backend, Design
 
 DESIGN = Design(Backend.VITIS, "xc7z020clg400-1")
@@ -210,14 +191,14 @@ def _rows(inspection: Any) -> tuple[Row, ...]:
         keras_name, kind = inspection.origin[layer.name]
         known = layer.name not in inspection.guessed
         read = ", ".join("?" if s in inspection.guessed else str(types[s]) for s in sources)
-        does = "refused" if layer.name in inspection.refused else does_text(layer)
+        does = "refused" if layer.name in inspection.refused else layer.words
         rows.append(
             Row(
                 keras_name if keras_name == layer.name else f"{layer.name} ({keras_name})",
                 kind, does, shapes[layer.name], read, **_weight_columns(layer),
-                accumulator=(str(types[layer.name]) if known else "?") if _sums(layer) else "",
+                accumulator=(str(types[layer.name]) if known else "?") if layer.result is Result.COMPUTED else "",
                 output=str(types[layer.name]) if known else "?",
-                bits=interval.bits if known and _sums(layer) else None,
+                bits=interval.bits if known and layer.result is Result.COMPUTED else None,
                 float32=float32_exact(layer, interval) if known else None,
             )
         )  # fmt: skip
@@ -230,54 +211,13 @@ def _keras_rows(model: Any) -> tuple[Row, ...]:
     return tuple(Row(one.name, type(one).__name__, "", (), "?", "", "", "", "?", None, None, None) for one in layers)
 
 
-def _sums(layer: Layer) -> bool:
-    return isinstance(layer, (Dense, Conv, DepthwiseConv, Affine, Add, Multiply))
-
-
 def _weight_columns(layer: Layer) -> dict[str, Any]:
     found = weights_of(layer)
-    if isinstance(layer, Table) or not found:
+    if not layer.learned or not found:
         return {"weight": "", "bias": "", "sparsity": None}
-    main = found.get("kernel", found.get("scale"))
-    assert main is not None
-    zeros = float((main.codes == 0).mean())
-    bias = found["bias"]
-    return {"weight": str(main.type), "bias": str(bias.type) if bias.codes.any() else "", "sparsity": zeros}
-
-
-def does_text(layer: Layer) -> str:
-    """Return what a network layer does, in a few words."""
-    match layer:
-        case Input():
-            return "input"
-        case Dense(kernel=kernel):
-            return f"{kernel.codes.shape[0]} x {kernel.codes.shape[1]} sum"
-        case Conv(kernel=kernel):
-            return f"{_times(kernel.codes.shape[:-2])} convolution, {kernel.codes.shape[-1]} filters"
-        case DepthwiseConv(kernel=kernel):
-            return f"{_times(kernel.codes.shape[:-1])} depthwise convolution"
-        case Activation(function=function, slope=slope):
-            what = ("ReLU" if function is Function.RELU else "linear") + (f" with slope {slope:g}" if slope else "")
-            cast = layer.type.overflow is not Overflow.WRAP
-            return f"{what}, {layer.type.rounding} {layer.type.overflow}" if cast else f"{what}, exact"
-        case MaxPool(window=window):
-            return f"largest of {_times(window)}"
-        case AveragePool(window=window):
-            return f"mean of {_times(window)}, rounded once"
-        case Table(table=table):
-            return f"table of {len(table.codes)} entries"
-        case Affine():
-            return "scale and shift"
-        case Pad():
-            return "zeros around"
-        case Add() | Multiply() | Concatenate():
-            return f"{type(layer).__name__.lower()} {len(layer.sources)} inputs"
-        case _:
-            return type(layer).__name__.lower()
-
-
-def _times(sizes: tuple[int, ...]) -> str:
-    return "x".join(map(str, sizes))
+    main, bias = next(iter(found.values())), found.get("bias")
+    shown = str(bias.type) if bias is not None and bias.codes.any() else ""
+    return {"weight": str(main.type), "bias": shown, "sparsity": float((main.codes == 0).mean())}
 
 
 # --- the simulation -------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from fpgaml.exact import emulate
 from fpgaml.exact.comparison import first_difference, float32_limit
 from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.fixed import Codes, Floats
-from fpgaml.ir.network import Conv, DepthwiseConv, Network
+from fpgaml.ir.network import Network, matrix_size
 from fpgaml.target.design import Design, IoType
 
 
@@ -69,7 +69,7 @@ def prove(network: Network, codes: Codes, folder: Path, design: Design | None = 
 
     Raises: BitMismatch with the first difference; ToolNotFound, ToolFailed, ConversionMismatch.
     """
-    conv = any(isinstance(layer, (Conv, DepthwiseConv)) for layer in network)
+    conv = any(matrix_size(layer) and len(network.shapes[layer.name]) > 1 for layer in network)
     default = DesignCard(io_type=IoType.STREAM if conv else IoType.PARALLEL)
     folder.parent.mkdir(parents=True, exist_ok=True)
     project = convert(network, design or default.resolve(), folder)

@@ -50,9 +50,10 @@ from fpgaml.ir.network import (
     Shape,
     Table,
     Weights,
+    matrix_size,
     weights_of,
 )
-from fpgaml.target.design import Design, IoType, Strategy, check_design, matrix_size
+from fpgaml.target.design import Design, IoType, Strategy, check_design
 from fpgaml.target.process import run_tool
 
 CHILD = Path(__file__).with_name("hls4ml_child.py")

@@ -24,7 +24,7 @@ from fpgaml.estimate.residuals import probability_below
 from fpgaml.estimate.walls import Wall, walls
 from fpgaml.ir.network import Network, weights_of
 from fpgaml.target.boards import Part
-from fpgaml.target.design import Design, check_design, matrix_size
+from fpgaml.target.design import Design, check_design
 from fpgaml.target.measurement import ESTIMATED, RESOURCES, Interval, Measurement, Metric, Source
 
 Measurements = Mapping[Metric, Measurement]
@@ -223,7 +223,7 @@ def compare_with_float(network: Network, design: Design, part: Part, known: Mode
     known = known or model()
     facts = [_as_sixteen(one) for one in facts_of(network, design, part)]
     other = _from_facts(f"{network.name} in ap_fixed<16,6>", design, part, facts, known)
-    arrays = [w for layer in network for w in weights_of(layer).values() if matrix_size(layer) or w.codes.ndim == 1]
+    arrays = [w for layer in network for w in weights_of(layer).values()]
     return Comparison(
         quantized=estimate(network, design, part, known),
         float_model=other,

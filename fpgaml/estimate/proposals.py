@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from fpgaml.errors import ConfigError
 from fpgaml.estimate.estimator import LIKELY, UNLIKELY, Estimate, Stage, Utilisation, estimate, utilisation
 from fpgaml.estimate.model import Model, model
-from fpgaml.ir.network import Network
+from fpgaml.ir.network import Network, matrix_size
 from fpgaml.target.boards import Part
-from fpgaml.target.design import Design, LayerDesign, Strategy, matrix_size, valid_reuse_factors
+from fpgaml.target.design import Design, LayerDesign, Strategy, valid_reuse_factors
 
 STEPS = 1.2  # ratio of the cycle counts that are tried
 REFINEMENTS = 12  # estimates spent on making single factors smaller

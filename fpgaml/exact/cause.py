@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import singledispatch
 from math import prod
 
 import numpy as np
 
 from fpgaml.errors import DataError
 from fpgaml.exact.emulate import Place, divide, pool_counts, prepare
-from fpgaml.ir.accumulate import before_cast, intervals
+from fpgaml.ir.accumulate import codes_before_cast, intervals
 from fpgaml.ir.fixed import Codes, FixedPoint, Floats, Overflow, Rounding, grid
 from fpgaml.ir.network import (
     Activation,
@@ -26,11 +27,11 @@ from fpgaml.ir.network import (
     Conv,
     Dense,
     DepthwiseConv,
-    Function,
     Layer,
     Network,
     Table,
     Weights,
+    matrix_size,
 )
 
 FEW = 8  # images on which a hypothesis is tried before it is held against all
@@ -84,6 +85,7 @@ class Case:
 
 Recompute = Callable[[Case], Floats]
 Hypothesis = tuple[Diagnosis, Recompute]
+Columns = Callable[[Codes], Codes]  # of what a layer reads: what each output position reads
 
 
 def case_of(network: Network, layer: str, inputs: Mapping[str, Codes]) -> Case:
@@ -121,31 +123,29 @@ def diagnose(network: Network, layer: str, inputs: Mapping[str, Codes], values: 
 def _explains_all(diagnosis: Diagnosis, recompute: Recompute, case: Case, values: Floats) -> bool:
     count = len(values)
     if diagnosis.cause is Cause.TRUNCATED_SUM:
-        per_image = max(1, case.output[0].size * prod(case.layer.kernel.codes.shape[:-1]))  # type: ignore[attr-defined]
+        rows, _ = matrix_size(case.layer) or (1, 1)
+        per_image = max(1, case.output[0].size * rows)
         count = min(count, max(FEW, PRODUCTS // per_image))
     first = case if count == len(values) else case.at(np.arange(count))
     return np.array_equal(recompute(first), values[:count])
 
 
 def _hypotheses(case: Case, seen: Floats) -> Iterator[Hypothesis]:
-    match case.layer:
-        case Activation():
-            yield from _casts(case.layer)
-        case Table():
-            yield from _indices(case.layer)
-        case AveragePool():
-            yield from _means(case)
-        case Dense() | Conv() | DepthwiseConv():
-            yield from _inputs(case)
-            yield from _weights(case.layer)
-            yield from _sums(case, seen)
+    yield from mistakes(case.layer, case, seen)
     yield from _results(case, seen)
+
+
+@singledispatch
+def mistakes(layer: Layer, case: Case, seen: Floats) -> Iterator[Hypothesis]:
+    """Yield what can go wrong inside a layer of its kind; nothing where only the result can be wrong."""
+    return iter(())
 
 
 # --- Activation: its cast -------------------------------------------------------------------------------------------
 
 
-def _casts(layer: Activation) -> Iterator[Hypothesis]:
+@mistakes.register
+def _(layer: Activation, case: Case, seen: Floats) -> Iterator[Hypothesis]:
     kind = layer.type
     bare = Diagnosis(Cause.MISSING_REQUANTIZER, f"the cast to {kind} is left out")
     yield bare, lambda case: _decoded(*_before(case))
@@ -162,15 +162,7 @@ def _cast_before(case: Case, kind: FixedPoint) -> Floats:
 
 def _before(case: Case) -> tuple[Codes, int]:
     """Return the codes before an Activation's cast, and their fraction bits."""
-    layer, x, x_range = case.layer, case.inputs[0], case.place.inputs[0]
-    assert isinstance(layer, Activation)
-    if layer.function is Function.LINEAR:
-        return x, x_range.fraction
-    if layer.slope == 0:
-        return np.maximum(x, 0), x_range.fraction
-    slope = Weights.of(np.array([layer.slope]))
-    fraction = before_cast(layer, x_range).fraction
-    return np.where(x < 0, x * slope.codes[0], x << slope.type.fraction), fraction
+    return codes_before_cast(case.layer, case.inputs[0], case.place.inputs[0].fraction)
 
 
 def _modes(kind: FixedPoint) -> Iterator[FixedPoint]:
@@ -197,40 +189,37 @@ def _mode_diagnosis(kind: FixedPoint, other: FixedPoint) -> Diagnosis:
 # --- Table and mean -------------------------------------------------------------------------------------------------
 
 
-def _indices(layer: Table) -> Iterator[Hypothesis]:
+@mistakes.register
+def _(layer: Table, case: Case, seen: Floats) -> Iterator[Hypothesis]:
     for other in _modes(layer.index):
         text = _mode_diagnosis(layer.index, other).text
-        yield Diagnosis(Cause.TABLE_INDEX, text), lambda case, other=other: _looked_up(case, other, 0)  # type: ignore[misc]
+        yield Diagnosis(Cause.TABLE_INDEX, text), lambda case, other=other: _looked_up(layer, case, other, 0)  # type: ignore[misc]
     for off in (-1, 1):
         text = f"the table is read {abs(off)} entry {'before' if off < 0 else 'after'} the right one"
         yield (
             Diagnosis(Cause.TABLE_INDEX, text),
-            lambda case, off=off: _looked_up(case, case.layer.index, off),  # type: ignore[misc]
+            lambda case, off=off: _looked_up(layer, case, layer.index, off),  # type: ignore[misc]
         )
 
 
-def _looked_up(case: Case, index: FixedPoint, off: int) -> Floats:
-    layer = case.layer
-    assert isinstance(layer, Table)
+def _looked_up(layer: Table, case: Case, index: FixedPoint, off: int) -> Floats:
     at = index.cast(case.inputs[0], case.place.inputs[0].fraction) - layer.index.low + off
     return layer.table.values[np.clip(at, 0, len(layer.table.codes) - 1)]
 
 
-def _means(case: Case) -> Iterator[Hypothesis]:
-    layer = case.layer
-    assert isinstance(layer, AveragePool)
+@mistakes.register
+def _(layer: AveragePool, case: Case, seen: Floats) -> Iterator[Hypothesis]:
     for other in _modes(layer.type):
-        yield _mode_diagnosis(layer.type, other), lambda case, other=other: _mean(case, other)  # type: ignore[misc]
+        yield _mode_diagnosis(layer.type, other), lambda case, other=other: _mean(layer, case, other)  # type: ignore[misc]
     for fraction in range(layer.type.fraction + 12):
         if fraction != layer.type.fraction:
             narrow = FixedPoint(40, 40 - fraction)
             text = f"the mean is cut off at {fraction} fraction bits instead of rounded to {layer.type}"
-            yield Diagnosis(Cause.ROUNDING, text), lambda case, kind=narrow: _mean(case, kind)  # type: ignore[misc]
+            yield Diagnosis(Cause.ROUNDING, text), lambda case, kind=narrow: _mean(layer, case, kind)  # type: ignore[misc]
 
 
-def _mean(case: Case, kind: FixedPoint) -> Floats:
-    layer, place = case.layer, case.place
-    assert isinstance(layer, AveragePool)
+def _mean(layer: AveragePool, case: Case, kind: FixedPoint) -> Floats:
+    place = case.place
     padded = np.pad(case.inputs[0], ((0, 0), *layer.padding, (0, 0)))
     axes = tuple(range(1, padded.ndim - 1))
     windows = np.lib.stride_tricks.sliding_window_view(padded, layer.window, axis=axes)
@@ -241,6 +230,29 @@ def _mean(case: Case, kind: FixedPoint) -> Floats:
 
 
 # --- Dense and convolutions -----------------------------------------------------------------------------------------
+
+
+@mistakes.register
+def _(layer: Dense, case: Case, seen: Floats) -> Iterator[Hypothesis]:
+    yield from _factors(layer, case)
+    yield from _sums(layer, case, seen, lambda x: x.reshape(-1, x.shape[-1]))
+
+
+@mistakes.register
+def _(layer: Conv, case: Case, seen: Floats) -> Iterator[Hypothesis]:
+    yield from _factors(layer, case)
+    yield from _sums(layer, case, seen, lambda x: _columns(layer, x))
+
+
+@mistakes.register
+def _(layer: DepthwiseConv, case: Case, seen: Floats) -> Iterator[Hypothesis]:
+    yield from _factors(layer, case)
+
+
+def _factors(layer: Dense | Conv | DepthwiseConv, case: Case) -> Iterator[Hypothesis]:
+    """What goes into the products: the input, kernel and bias."""
+    yield from _inputs(case)
+    yield from _weights(layer)
 
 
 def _inputs(case: Case) -> Iterator[Hypothesis]:
@@ -282,49 +294,41 @@ def _with_layer(case: Case, layer: Layer) -> Floats:
     return _decoded(_run(layer, case.place, case.inputs), case.fraction)
 
 
-def _sums(case: Case, seen: Floats) -> Iterator[Hypothesis]:
+def _sums(layer: Dense | Conv, case: Case, seen: Floats, columns: Columns) -> Iterator[Hypothesis]:
     """Every product cut off before it is added, in an accumulator of too few bits."""
     grain = _grain(seen)
-    layer = case.layer
-    if grain is None or grain >= case.fraction or not isinstance(layer, (Dense, Conv)):
+    if grain is None or grain >= case.fraction:
         return
     for fraction in range(grain, case.fraction):
         wide = FixedPoint(62, 62 - fraction)
         for kind in [wide, *(FixedPoint(n + fraction, n) for n in range(2, 17) if n + fraction > 1)]:
             what = f"{fraction} fraction bits" if kind is wide else f"{kind}"
             text = f"products are cut off and added in {what}, where {case.fraction} fraction bits are exact"
-            yield Diagnosis(Cause.TRUNCATED_SUM, text), lambda case, kind=kind: _cut_sum(case, kind)  # type: ignore[misc]
+            yield Diagnosis(Cause.TRUNCATED_SUM, text), lambda case, kind=kind: _cut_sum(layer, case, kind, columns)  # type: ignore[misc]
 
 
-def _cut_sum(case: Case, kind: FixedPoint) -> Floats:
+def _cut_sum(layer: Dense | Conv, case: Case, kind: FixedPoint, columns: Columns) -> Floats:
     """Return sums of products each cut off at the fraction bits of `kind`, and wrapped to it in the end."""
-    layer = case.layer
-    assert isinstance(layer, (Dense, Conv))
     matrix = layer.kernel.codes.reshape(-1, layer.kernel.codes.shape[-1])
-    columns = _columns(case)
+    rows = columns(case.inputs[0])
     drop = case.place.inputs[0].fraction + layer.kernel.type.fraction - kind.fraction
     lift = kind.fraction - layer.bias.type.fraction
     bias = layer.bias.codes << lift if lift >= 0 else layer.bias.codes >> -lift
-    total = np.empty((len(columns), matrix.shape[1]), np.int64)
-    for at, row in enumerate(columns):
+    total = np.empty((len(rows), matrix.shape[1]), np.int64)
+    for at, row in enumerate(rows):
         products = row[:, None] * matrix
         total[at] = (products >> drop if drop >= 0 else products << -drop).sum(axis=0)
     y = kind.decode(kind.cast(total + bias, kind.fraction))
     return y.reshape(case.output.shape)
 
 
-def _columns(case: Case) -> Codes:
+def _columns(layer: Conv, x: Codes) -> Codes:
     """Return what each output position reads, (images * positions, inputs)."""
-    layer, x = case.layer, case.inputs[0]
-    if isinstance(layer, Dense):
-        return x.reshape(-1, x.shape[-1])
-    assert isinstance(layer, Conv)
-    *window, channels, _ = layer.kernel.codes.shape
     padded = np.pad(x, ((0, 0), *layer.padding, (0, 0)))
     axes = tuple(range(1, padded.ndim - 1))
-    views = np.lib.stride_tricks.sliding_window_view(padded, tuple(window), axis=axes)
+    views = np.lib.stride_tricks.sliding_window_view(padded, layer.window, axis=axes)
     steps = (slice(None), *(slice(None, None, s) for s in layer.strides))
-    return np.moveaxis(views[steps], len(axes) + 1, -1).reshape(-1, prod(window) * channels)
+    return np.moveaxis(views[steps], len(axes) + 1, -1).reshape(-1, prod(layer.window) * x.shape[-1])
 
 
 # --- any exact result: a cast that should not be there --------------------------------------------------------------
@@ -363,8 +367,8 @@ def _float32(case: Case, expected: Floats, values: Floats) -> Diagnosis | None:
     """Return the float32 limit if sums can leave 24 bits and every value is off by no more than float32 may be."""
     if case.place.output.size <= FLOAT32_EXACT:
         return None
-    layer = case.layer
-    terms = prod(layer.kernel.codes.shape[:-1]) + 1 if isinstance(layer, (Dense, Conv, DepthwiseConv)) else 2
+    rows, _ = matrix_size(case.layer) or (1, 1)
+    terms = rows + 1
     bound = np.ldexp(float(case.place.output.size), -case.fraction) * terms * 2.0**-24
     if np.abs(expected - values).max() > bound or not np.array_equal(values, values.astype(np.float32)):
         return None

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from fpgaml.errors import DataError
 from fpgaml.exact.cause import FLOAT32_EXACT, Cause, Diagnosis, case_of, diagnose
 from fpgaml.ir.accumulate import Interval, intervals, tensor_types
 from fpgaml.ir.fixed import Codes, Floats
-from fpgaml.ir.network import Activation, AveragePool, Layer, Network
+from fpgaml.ir.network import Activation, Layer, Network
 
 EXAMPLES = 5
 
@@ -173,8 +172,7 @@ def float32_exact(layer: Layer, interval: Interval) -> bool:
 
     A mean over a number of values that is no power of two is on no grid, and float32 may round it to the other side.
     """
-    mean = isinstance(layer, AveragePool) and prod(layer.window).bit_count() != 1
-    return interval.size <= FLOAT32_EXACT and not mean
+    return interval.size <= FLOAT32_EXACT and layer.divisor.bit_count() == 1
 
 
 def classify(logits: NDArray[Any]) -> NDArray[np.int64]:

@@ -53,6 +53,7 @@ from fpgaml.ir.network import (
     Shape,
     Table,
     Weights,
+    matrix_size,
 )
 
 Array = Any  # NDArray of integer codes in float32, float64 or int64
@@ -140,7 +141,7 @@ class Emulator:
         alive: dict[str, Array] = {}
         last_use = {source: layer.name for layer, _ in self._steps for source in layer.sources}
         for layer, step in self._steps:
-            alive[layer.name] = step(codes) if isinstance(layer, Input) else step(*(alive[s] for s in layer.sources))
+            alive[layer.name] = step(*(alive[s] for s in layer.sources)) if layer.sources else step(codes)
             for source in set(layer.sources):
                 if last_use[source] == layer.name and source not in names:
                     del alive[source]
@@ -164,9 +165,8 @@ def word(*ranges: Interval) -> Word:
 
 def working_size(layer: Layer, place: Place) -> int:
     """Return the numbers per image that a layer needs at once, for choosing the chunk."""
-    own = prod(place.shape)
-    if isinstance(layer, Conv):
-        own = prod(place.shape[:-1]) * prod(layer.kernel.codes.shape[:-1])
+    rows, _ = matrix_size(layer) or (0, 0)  # a convolution writes out what each position reads
+    own = max(prod(place.shape), prod(place.shape[:-1]) * rows)
     return max(own, *(prod(s) for s in place.shapes)) if place.shapes else own
 
 

@@ -25,7 +25,7 @@ from fpgaml.frontend.layer_outputs import layer_outputs
 from fpgaml.frontend.read import READERS, Builder, Node, Reading, graph_nodes, read, unsupported
 from fpgaml.ir.accumulate import Interval, intervals
 from fpgaml.ir.fixed import FixedPoint, Floats, Overflow
-from fpgaml.ir.network import Activation, AveragePool, Input, Layer, Table
+from fpgaml.ir.network import Input, Layer
 
 STAND_IN = FixedPoint(16, 6)  # of what a refused layer would give; never shown
 FLOAT32_EXACT = 1 << 24
@@ -145,8 +145,9 @@ def _guessed(layers: tuple[Layer, ...], stand_ins: set[str]) -> frozenset[str]:
     """Return the layers whose types depend on a stand-in."""
     found = set(stand_ins)
     for layer in layers:
-        states = isinstance(layer, (Activation, AveragePool)) and layer.type.overflow is not Overflow.WRAP
-        if found.intersection(layer.sources) and not states and not isinstance(layer, Table):
+        kind = layer.cast or layer.stated
+        limits = kind is not None and kind.overflow is not Overflow.WRAP
+        if found.intersection(layer.sources) and not limits:
             found.add(layer.name)
     return frozenset(found)
 

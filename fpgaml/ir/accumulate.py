@@ -24,7 +24,7 @@ from functools import singledispatch
 import numpy as np
 
 from fpgaml.errors import ConfigError, UnsupportedLayer
-from fpgaml.ir.fixed import MAX_WIDTH, FixedPoint, Overflow, smallest
+from fpgaml.ir.fixed import MAX_WIDTH, Codes, FixedPoint, Overflow, smallest
 from fpgaml.ir.network import (
     Activation,
     Add,
@@ -44,6 +44,7 @@ from fpgaml.ir.network import (
     Network,
     Pad,
     Reshape,
+    Result,
     Table,
     Weights,
     once,
@@ -109,19 +110,12 @@ def tensor_types(network: Network) -> Mapping[str, FixedPoint]:
 
 def output_type(layer: Layer, interval: Interval, sources: tuple[FixedPoint, ...]) -> FixedPoint:
     """Return the type of one layer's output, for the interval of its codes and the types it reads."""
-    match layer:
-        case Input(type=kind) | Activation(type=kind) | AveragePool(type=kind):
-            return kind
-        case Table(table=table):
-            return table.type
-        case ArgMax():
-            return FixedPoint(1, 1, signed=False)
-        case MaxPool() | Flatten() | Reshape() | Pad():
-            return FixedPoint(sources[0].width, sources[0].integer, sources[0].signed)
-        case Concatenate() if len({(s.width, s.integer, s.signed) for s in sources}) == 1:
-            return FixedPoint(sources[0].width, sources[0].integer, sources[0].signed)
-        case _:
-            return smallest(interval.low, interval.high, interval.fraction, signed=True)
+    if layer.stated is not None:
+        return layer.stated
+    read = {FixedPoint(s.width, s.integer, s.signed) for s in sources}  # nothing is rounded here: the modes go
+    if layer.result is Result.MOVED and len(read) == 1:
+        return read.pop()
+    return smallest(interval.low, interval.high, interval.fraction, signed=True)
 
 
 @singledispatch
@@ -178,8 +172,15 @@ def _(layer: Activation, *inputs: Interval) -> Interval:
     return _cast(before_cast(layer, inputs[0]), layer.type)
 
 
-def before_cast(layer: Activation, x: Interval) -> Interval:
-    """Return what an Activation's function makes of `x`, before its cast: exact, on a finer grid if it has a slope."""
+@singledispatch
+def before_cast(layer: Layer, x: Interval) -> Interval:
+    """Return what a layer makes of `x` before it casts: `x` itself, unless it is an Activation with a function."""
+    return x
+
+
+@before_cast.register
+def _(layer: Activation, x: Interval) -> Interval:
+    """ReLU is exact too, on a finer grid if it has a slope."""
     if layer.function is Function.LINEAR:
         return x
     if layer.slope == 0:
@@ -221,6 +222,22 @@ def _(layer: Multiply, *inputs: Interval) -> Interval:
 def _(layer: Concatenate, *inputs: Interval) -> Interval:
     fine = _aligned(inputs)
     return Interval(min(i.low for i in fine), max(i.high for i in fine), fine[0].fraction)
+
+
+@singledispatch
+def codes_before_cast(layer: Layer, codes: Codes, fraction: int) -> tuple[Codes, int]:
+    """Return what a layer casts, of codes with `fraction` fraction bits: exact codes and their fraction bits."""
+    return codes, fraction
+
+
+@codes_before_cast.register
+def _(layer: Activation, codes: Codes, fraction: int) -> tuple[Codes, int]:
+    if layer.function is Function.LINEAR:
+        return codes, fraction
+    if layer.slope == 0:
+        return np.maximum(codes, 0), fraction
+    slope = Weights.of(np.array([layer.slope]))
+    return np.where(codes < 0, codes * slope.codes[0], codes << slope.type.fraction), fraction + slope.type.fraction
 
 
 def _aligned(inputs: tuple[Interval, ...]) -> list[Interval]:

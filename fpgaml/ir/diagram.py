@@ -15,7 +15,7 @@ from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.network import Layer, Network, weights_of
 
 WIDTH, HEIGHT, GAP, MARGIN = 380, 54, 22, 24  # of a box, between boxes, around all; pixels
-COLOURS = {"Input": "#e8eef7", "Dense": "#fdebd0", "Conv": "#fdebd0", "DepthwiseConv": "#fdebd0", "Affine": "#fdebd0"}
+INPUT_COLOUR, WEIGHTS_COLOUR, PLAIN_COLOUR = "#e8eef7", "#fdebd0", "#eef6ec"
 
 
 def diagram(network: Network) -> str:
@@ -57,10 +57,10 @@ def _box(network: Network, layer: Layer, row: int) -> list[str]:
     kind, y = type(layer).__name__, _top(row)
     count = weight_count(layer)
     values = f"{prod(network.shapes[layer.name]):,} values" + (f", {count:,} weights" if count else "")
+    colour = INPUT_COLOUR if not layer.sources else WEIGHTS_COLOUR if count and layer.learned else PLAIN_COLOUR
     below = f"{shape_text(network, layer.name)} of {tensor_types(network)[layer.name]}"
     return [
-        f'<rect x="{MARGIN}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6" fill="{COLOURS.get(kind, "#eef6ec")}" '
-        'stroke="#555"/>',
+        f'<rect x="{MARGIN}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6" fill="{colour}" stroke="#555"/>',
         f'<text x="{MARGIN + 12}" y="{y + 22}" font-weight="bold">{escape(layer.name)}</text>',
         f'<text x="{MARGIN + WIDTH - 12}" y="{y + 22}" text-anchor="end" fill="#444">{kind}: {values}</text>',
         f'<text x="{MARGIN + 12}" y="{y + 42}" fill="#444" font-size="12">{escape(below)}</text>',

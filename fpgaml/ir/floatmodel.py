@@ -20,9 +20,7 @@ import numpy as np
 
 from fpgaml.errors import ConfigError, DataError, nearest
 from fpgaml.ir.fixed import FixedPoint, Floats
-from fpgaml.ir.network import Activation, AveragePool, Input, Layer, Network, Table, Weights, weights_of
-
-TYPED = (Input, Activation, AveragePool)
+from fpgaml.ir.network import Layer, Network, Weights, has_own_type, weights_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +58,7 @@ class FloatModel:
     @property
     def activations(self) -> tuple[str, ...]:
         """Tensors that are rounded while the network runs, the input first."""
-        return tuple(layer.name for layer in self.layers if issubclass(layer.kind, TYPED))
+        return tuple(layer.name for layer in self.layers if has_own_type(layer.kind))
 
     @property
     def tensors(self) -> tuple[str, ...]:
@@ -77,10 +75,10 @@ def types_of(network: Network) -> dict[str, FixedPoint]:
     """Return the type of every tensor that has one, by tensor name."""
     found: dict[str, FixedPoint] = {}
     for layer in network:
-        if not isinstance(layer, Table):
+        if layer.learned:
             found |= {f"{layer.name}.{field}": weights.type for field, weights in weights_of(layer).items()}
-        if isinstance(layer, TYPED):
-            found[layer.name] = layer.type
+        if layer.own_type:
+            found[layer.name] = layer.own_type
     return found
 
 
@@ -123,8 +121,8 @@ def quantized_weights(values: Floats, kind: FixedPoint) -> Weights:
 
 
 def _describe(layer: Layer) -> FloatLayer:
-    arrays = {} if isinstance(layer, Table) else {name: one.values for name, one in weights_of(layer).items()}
-    typed = ("type",) if isinstance(layer, TYPED) else ()
+    arrays = {name: one.values for name, one in weights_of(layer).items()} if layer.learned else {}
+    typed = ("type",) if layer.own_type else ()
     left_out = {"name", "sources", *arrays, *typed}
     settings = {f.name: getattr(layer, f.name) for f in fields(layer) if f.name not in left_out}
     return FloatLayer(type(layer), layer.name, layer.sources, settings, arrays)
@@ -134,6 +132,6 @@ def _build_layer(layer: FloatLayer, types: Mapping[str, FixedPoint]) -> Layer:
     made: dict[str, Any] = dict(layer.settings)
     for name, values in layer.arrays.items():
         made[name] = quantized_weights(values, types[f"{layer.name}.{name}"])
-    if issubclass(layer.kind, TYPED):
+    if has_own_type(layer.kind):
         made["type"] = types[layer.name]
     return layer.kind(layer.name, layer.sources, **made)

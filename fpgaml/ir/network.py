@@ -14,8 +14,10 @@ Shapes leave out the images axis and put channels last: ``(features,)``, ``(leng
 ``(height, width, channels)``. One `Conv` serves one and two dimensions: its kernel's rank says which.
 Batch normalization, dropout and softmax are gone when a Keras model has been read; nothing below knows them.
 
-What a layer *does* is elsewhere, one `functools.singledispatch` function a module: ranges and accumulators in
-accumulate.py, execution in emulate.py, C++ in backend/hls4ml.py, cost in estimate/.
+A kind says here what it *is*: its shape rule, how it comes to its result (`Result`), the types it states, a few words.
+What it *does* is elsewhere, one `functools.singledispatch` function a module: ranges and accumulators in accumulate.py,
+execution in emulate.py, C++ in backend/hls4ml.py, cost in estimate/. No other module asks what class a layer has;
+`tests/test_layer_kinds.py` lists what each kind must have, and CONTRIBUTING.md how to add one.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from fpgaml.errors import ConfigError, DataError, UnsupportedLayer, nearest
-from fpgaml.ir.fixed import Codes, FixedPoint, Floats, grid, smallest
+from fpgaml.ir.fixed import Codes, FixedPoint, Floats, Overflow, grid, smallest
 
 Shape = tuple[int, ...]
 Found = TypeVar("Found")
@@ -93,6 +95,14 @@ class Function(StrEnum):
     RELU = "relu"
 
 
+class Result(StrEnum):
+    """How a kind of layer comes to its output."""
+
+    STATED = "stated"  # in a type that the layer states: rounded to it, or looked up in it
+    COMPUTED = "computed"  # sums and products, exact: in the narrowest type that no partial sum can leave
+    MOVED = "moved"  # values that it reads, chosen or put elsewhere: they keep their type
+
+
 @dataclass(frozen=True)
 class Layer:
     """A node: its name and the names of the layers whose outputs it reads."""
@@ -100,6 +110,35 @@ class Layer:
     name: str
     sources: tuple[str, ...]
     arity: ClassVar[int | None] = 1  # None: two or more
+    result: ClassVar[Result]
+    renames: ClassVar[bool] = False  # gives the same values in the same order: no hardware
+    learned: ClassVar[bool] = True  # its weight arrays, if any, are parameters; False: they are results, written out
+
+    @property
+    def own_type(self) -> FixedPoint | None:
+        """The type that it carries, to which it rounds (an Input: in which an image comes); None if it has none."""
+        found: FixedPoint | None = getattr(self, "type", None)
+        return found
+
+    @property
+    def stated(self) -> FixedPoint | None:
+        """The type of its output, if it states one: its own, or one that follows from what it is."""
+        return self.own_type
+
+    @property
+    def cast(self) -> FixedPoint | None:
+        """The type to which it casts each value it reads, if it does so."""
+        return None
+
+    @property
+    def divisor(self) -> int:
+        """What its sums are divided by."""
+        return 1
+
+    @property
+    def words(self) -> str:
+        """What it does, in a few words for a person."""
+        raise UnsupportedLayer(f"layer {self.name!r}: a {type(self).__name__} has no words for what it does")
 
     def shape(self, *inputs: Shape) -> Shape:
         """Return the output shape for the input shapes. Raises: ConfigError where they do not fit."""
@@ -112,10 +151,15 @@ class Input(Layer):
 
     dims: Shape
     type: FixedPoint
+    result: ClassVar[Result] = Result.STATED
     arity: ClassVar[int | None] = 0
 
     def shape(self, *inputs: Shape) -> Shape:
         return self.dims
+
+    @property
+    def words(self) -> str:
+        return "input"
 
 
 @dataclass(frozen=True)
@@ -124,12 +168,17 @@ class Dense(Layer):
 
     kernel: Weights
     bias: Weights
+    result: ClassVar[Result] = Result.COMPUTED
 
     def shape(self, *inputs: Shape) -> Shape:
         n_in, n_out = self.kernel.codes.shape
         _must(self, inputs[0][-1] == n_in, f"input {inputs[0]} must end in {n_in}, the rows of its kernel")
         _must(self, self.bias.codes.shape == (n_out,), f"bias must have shape ({n_out},)")
         return (*inputs[0][:-1], n_out)
+
+    @property
+    def words(self) -> str:
+        return f"{self.kernel.codes.shape[0]} x {self.kernel.codes.shape[1]} sum"
 
 
 @dataclass(frozen=True)
@@ -144,12 +193,22 @@ class Conv(Layer):
     bias: Weights
     strides: Shape
     padding: tuple[tuple[int, int], ...]
+    result: ClassVar[Result] = Result.COMPUTED
 
     def shape(self, *inputs: Shape) -> Shape:
-        *window, channels, filters = self.kernel.codes.shape
+        channels, filters = self.kernel.codes.shape[-2:]
         _must(self, inputs[0][-1] == channels, f"input {inputs[0]} must end in {channels} channels")
         _must(self, self.bias.codes.shape == (filters,), f"bias must have shape ({filters},)")
-        return (*_windows(self, inputs[0], tuple(window), self.strides, self.padding), filters)
+        return (*_windows(self, inputs[0], self.window, self.strides, self.padding), filters)
+
+    @property
+    def window(self) -> Shape:
+        """Taps along each spatial axis."""
+        return self.kernel.codes.shape[:-2]
+
+    @property
+    def words(self) -> str:
+        return f"{_times(self.window)} convolution, {self.kernel.codes.shape[-1]} filters"
 
 
 @dataclass(frozen=True)
@@ -160,12 +219,22 @@ class DepthwiseConv(Layer):
     bias: Weights
     strides: Shape
     padding: tuple[tuple[int, int], ...]
+    result: ClassVar[Result] = Result.COMPUTED
 
     def shape(self, *inputs: Shape) -> Shape:
-        *window, channels = self.kernel.codes.shape
+        channels = self.kernel.codes.shape[-1]
         _must(self, inputs[0][-1] == channels, f"input {inputs[0]} must end in {channels} channels")
         _must(self, self.bias.codes.shape == (channels,), f"bias must have shape ({channels},)")
-        return (*_windows(self, inputs[0], tuple(window), self.strides, self.padding), channels)
+        return (*_windows(self, inputs[0], self.window, self.strides, self.padding), channels)
+
+    @property
+    def window(self) -> Shape:
+        """Taps along each spatial axis."""
+        return self.kernel.codes.shape[:-1]
+
+    @property
+    def words(self) -> str:
+        return f"{_times(self.window)} depthwise convolution"
 
 
 @dataclass(frozen=True)
@@ -175,9 +244,14 @@ class MaxPool(Layer):
     window: Shape
     strides: Shape
     padding: tuple[tuple[int, int], ...]
+    result: ClassVar[Result] = Result.MOVED
 
     def shape(self, *inputs: Shape) -> Shape:
         return (*_windows(self, inputs[0], self.window, self.strides, self.padding), inputs[0][-1])
+
+    @property
+    def words(self) -> str:
+        return f"largest of {_times(self.window)}"
 
 
 @dataclass(frozen=True)
@@ -188,9 +262,18 @@ class AveragePool(Layer):
     strides: Shape
     padding: tuple[tuple[int, int], ...]
     type: FixedPoint
+    result: ClassVar[Result] = Result.STATED
 
     def shape(self, *inputs: Shape) -> Shape:
         return (*_windows(self, inputs[0], self.window, self.strides, self.padding), inputs[0][-1])
+
+    @property
+    def divisor(self) -> int:
+        return prod(self.window)
+
+    @property
+    def words(self) -> str:
+        return f"mean of {_times(self.window)}, rounded once"
 
 
 @dataclass(frozen=True)
@@ -200,9 +283,21 @@ class Activation(Layer):
     function: Function
     type: FixedPoint
     slope: float = 0.0
+    result: ClassVar[Result] = Result.STATED
 
     def shape(self, *inputs: Shape) -> Shape:
         return inputs[0]
+
+    @property
+    def cast(self) -> FixedPoint:
+        return self.type
+
+    @property
+    def words(self) -> str:
+        function = "ReLU" if self.function is Function.RELU else "linear"
+        slope = f" with slope {self.slope:g}" if self.slope else ""
+        exact = self.type.overflow is Overflow.WRAP
+        return f"{function}{slope}, " + ("exact" if exact else f"{self.type.rounding} {self.type.overflow}")
 
 
 @dataclass(frozen=True)
@@ -211,11 +306,25 @@ class Table(Layer):
 
     index: FixedPoint
     table: Weights
+    result: ClassVar[Result] = Result.STATED
+    learned: ClassVar[bool] = False
 
     def shape(self, *inputs: Shape) -> Shape:
         entries = 1 << self.index.width
         _must(self, self.table.codes.shape == (entries,), f"table must have {entries} entries")
         return inputs[0]
+
+    @property
+    def stated(self) -> FixedPoint:
+        return self.table.type
+
+    @property
+    def cast(self) -> FixedPoint:
+        return self.index
+
+    @property
+    def words(self) -> str:
+        return f"table of {len(self.table.codes)} entries"
 
 
 @dataclass(frozen=True)
@@ -224,6 +333,7 @@ class Affine(Layer):
 
     scale: Weights
     bias: Weights
+    result: ClassVar[Result] = Result.COMPUTED
 
     def shape(self, *inputs: Shape) -> Shape:
         channels = (inputs[0][-1],)
@@ -231,13 +341,24 @@ class Affine(Layer):
         _must(self, self.bias.codes.shape == channels, f"bias must have shape {channels}")
         return inputs[0]
 
+    @property
+    def words(self) -> str:
+        return "scale and shift"
+
 
 @dataclass(frozen=True)
 class Flatten(Layer):
     """All axes into one, row-major, channels last."""
 
+    result: ClassVar[Result] = Result.MOVED
+    renames: ClassVar[bool] = True
+
     def shape(self, *inputs: Shape) -> Shape:
         return (prod(inputs[0]),)
+
+    @property
+    def words(self) -> str:
+        return "flatten"
 
 
 @dataclass(frozen=True)
@@ -245,10 +366,16 @@ class Reshape(Layer):
     """Same values in row-major order, other shape."""
 
     dims: Shape
+    result: ClassVar[Result] = Result.MOVED
+    renames: ClassVar[bool] = True
 
     def shape(self, *inputs: Shape) -> Shape:
         _must(self, prod(self.dims) == prod(inputs[0]), f"shape {self.dims} must hold the {prod(inputs[0])} inputs")
         return self.dims
+
+    @property
+    def words(self) -> str:
+        return "reshape"
 
 
 @dataclass(frozen=True)
@@ -256,11 +383,16 @@ class Pad(Layer):
     """Zeros around the spatial axes."""
 
     padding: tuple[tuple[int, int], ...]
+    result: ClassVar[Result] = Result.MOVED
 
     def shape(self, *inputs: Shape) -> Shape:
         *spatial, channels = inputs[0]
         _must(self, len(self.padding) == len(spatial), f"padding must name {len(spatial)} axes")
         return (*(n + a + b for n, (a, b) in zip(spatial, self.padding, strict=True)), channels)
+
+    @property
+    def words(self) -> str:
+        return "zeros around"
 
 
 @dataclass(frozen=True)
@@ -268,10 +400,15 @@ class Add(Layer):
     """Exact sum of inputs of equal shape."""
 
     arity: ClassVar[int | None] = None
+    result: ClassVar[Result] = Result.COMPUTED
 
     def shape(self, *inputs: Shape) -> Shape:
         _must(self, len(set(inputs)) == 1, f"inputs must have one shape, not {inputs}")
         return inputs[0]
+
+    @property
+    def words(self) -> str:
+        return f"add {len(self.sources)} inputs"
 
 
 @dataclass(frozen=True)
@@ -279,10 +416,15 @@ class Multiply(Layer):
     """Exact product, value by value, of two inputs of equal shape."""
 
     arity: ClassVar[int | None] = 2
+    result: ClassVar[Result] = Result.COMPUTED
 
     def shape(self, *inputs: Shape) -> Shape:
         _must(self, len(set(inputs)) == 1, f"inputs must have one shape, not {inputs}")
         return inputs[0]
+
+    @property
+    def words(self) -> str:
+        return f"multiply {len(self.sources)} inputs"
 
 
 @dataclass(frozen=True)
@@ -290,19 +432,34 @@ class Concatenate(Layer):
     """Inputs side by side on the last axis, on a grid that holds them all exactly."""
 
     arity: ClassVar[int | None] = None
+    result: ClassVar[Result] = Result.MOVED
 
     def shape(self, *inputs: Shape) -> Shape:
         _must(self, len({s[:-1] for s in inputs}) == 1, f"inputs must agree but for the last axis, not {inputs}")
         return (*inputs[0][:-1], sum(s[-1] for s in inputs))
+
+    @property
+    def words(self) -> str:
+        return f"concatenate {len(self.sources)} inputs"
 
 
 @dataclass(frozen=True)
 class ArgMax(Layer):
     """One where the largest value is (the first of several), zero elsewhere: one bit a class."""
 
+    result: ClassVar[Result] = Result.STATED
+
     def shape(self, *inputs: Shape) -> Shape:
         _must(self, len(inputs[0]) == 1, f"input {inputs[0]} must have one axis, the classes")
         return inputs[0]
+
+    @property
+    def stated(self) -> FixedPoint:
+        return FixedPoint(1, 1, signed=False)
+
+    @property
+    def words(self) -> str:
+        return "argmax"
 
 
 KINDS = {
@@ -406,6 +563,21 @@ def weights_of(layer: Layer) -> dict[str, Weights]:
     return {name: value for name, value in found.items() if isinstance(value, Weights)}
 
 
+def matrix_size(layer: Layer) -> tuple[int, int] | None:
+    """Return the rows and columns of the matrix that `layer` multiplies by; None if it has none.
+
+    A convolution is a product of its flattened window with (window x channels, filters).
+    Source: hls4ml 1.3, ``FPGABackend.get_layer_mult_size``, counts the same.
+    """
+    kernel = weights_of(layer).get("kernel")
+    return None if kernel is None else (prod(kernel.codes.shape[:-1]), int(kernel.codes.shape[-1]))
+
+
+def has_own_type(kind: type[Layer]) -> bool:
+    """Return whether layers of a kind carry a type of their own."""
+    return any(f.name == "type" for f in fields(kind))
+
+
 def check_identifier(name: str, what: str) -> None:
     """Raise ConfigError unless `name` can be a C++ identifier in a generated project."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or "__" in name or name in RESERVED:
@@ -458,6 +630,10 @@ def _windows(layer: Layer, shape: Shape, window: Shape, strides: Shape, padding:
     sizes = tuple(n + a + b - k for n, k, (a, b) in zip(spatial, window, padding, strict=True))
     _must(layer, min(sizes) >= 0, f"window {window} must not be larger than the padded input {spatial}")
     return tuple(size // stride + 1 for size, stride in zip(sizes, strides, strict=True))
+
+
+def _times(sizes: Shape) -> str:
+    return "x".join(map(str, sizes))
 
 
 def _must(layer: Layer, holds: bool, rule: str) -> None:

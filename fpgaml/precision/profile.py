@@ -24,23 +24,9 @@ from numpy.typing import NDArray
 
 from fpgaml.errors import ConfigError, DataError, FormatError
 from fpgaml.exact.emulate import Emulator
-from fpgaml.ir.accumulate import Interval, intervals, tensor_types
+from fpgaml.ir.accumulate import Interval, codes_before_cast, intervals, tensor_types
 from fpgaml.ir.fixed import MAX_WIDTH, Codes, FixedPoint, Floats, Overflow, smallest
-from fpgaml.ir.network import (
-    Activation,
-    AveragePool,
-    Flatten,
-    Function,
-    Input,
-    Layer,
-    MaxPool,
-    Network,
-    Pad,
-    Reshape,
-    Table,
-    Weights,
-    weights_of,
-)
+from fpgaml.ir.network import Layer, Network, Result, Weights, weights_of
 from fpgaml.precision.histogram import CodeCounter, FloatCounter, Histogram, Statistics, summarize
 
 
@@ -49,8 +35,8 @@ class Role(StrEnum):
 
     INPUT = "input"
     WEIGHT = "weight"  # kernels, biases, scales, tables
-    ACTIVATION = "activation"  # rounded to a stated type
-    ACCUMULATOR = "accumulator"  # exact
+    ACTIVATION = "activation"  # in a stated type, or moved as it is
+    ACCUMULATOR = "accumulator"  # computed exactly
 
 
 @dataclass(frozen=True)
@@ -262,35 +248,21 @@ def statistics_from(record: Mapping[str, Any]) -> Statistics:
     return Statistics(**{**record, **lists})
 
 
-def before_rounding(layer: Activation | Table, codes: Codes, fraction: int) -> tuple[Codes, int]:
-    """Return what the layer's cast takes in, for codes with `fraction` fraction bits: exact codes, their fraction."""
-    if isinstance(layer, Table) or layer.function is Function.LINEAR:
-        return codes, fraction
-    if layer.slope == 0:
-        return np.maximum(codes, 0), fraction
-    slope = Weights.of(np.array([layer.slope]))
-    return np.where(codes < 0, codes * slope.codes[0], codes << slope.type.fraction), fraction + slope.type.fraction
-
-
-def cast_type(layer: Activation | Table) -> FixedPoint:
-    """Return the type to which the layer rounds: an Activation's own, a Table's index."""
-    return layer.type if isinstance(layer, Activation) else layer.index
-
-
 def without_overflow(kind: FixedPoint) -> FixedPoint:
     """Return the type with the same grid and rounding, and as many bits as there are."""
     return FixedPoint(MAX_WIDTH, MAX_WIDTH - kind.fraction, True, kind.rounding, Overflow.SAT)
 
 
-def safe_codes(layer: Activation | Table, x: Interval) -> tuple[int, int]:
-    """Return the smallest and largest code of `x` that the layer's type can hold after function and rounding.
+def safe_codes(layer: Layer, x: Interval) -> tuple[int, int]:
+    """Return the smallest and largest code of `x` that the type a layer casts to can hold, after its function.
 
     The smallest is above the largest if it can hold none.
     """
-    kind = cast_type(layer)
+    kind = layer.cast
+    assert kind is not None
 
     def rounded(code: int) -> int:
-        codes, fraction = before_rounding(layer, np.array([code], np.int64), x.fraction)
+        codes, fraction = codes_before_cast(layer, np.array([code], np.int64), x.fraction)
         return int(without_overflow(kind).cast(codes, fraction)[0])
 
     # Function and rounding never fall as codes rise, so each end is found by bisection.
@@ -312,10 +284,10 @@ class Outputs:
 
     def __init__(self, network: Network, labels: NDArray[Any] | None) -> None:
         self.network, self.ranges = network, intervals(network)
-        self.counters = {layer.name: CodeCounter() for layer in network if not isinstance(layer, (Flatten, Reshape))}
-        self.casts = {layer.name: layer for layer in network if isinstance(layer, (Activation, Table))}
-        self.safe = {name: safe_codes(layer, self.ranges[layer.sources[0]]) for name, layer in self.casts.items()}
-        self.names = sorted({*self.counters, *(layer.sources[0] for layer in self.casts.values())})
+        self.counters = {layer.name: CodeCounter() for layer in network if not layer.renames}
+        self.casts = {layer.name: layer.sources[0] for layer in network if layer.cast}
+        self.safe = {name: safe_codes(network[name], self.ranges[source]) for name, source in self.casts.items()}
+        self.names = sorted({*self.counters, *self.casts.values()})
         found = np.zeros(0, np.int64) if labels is None else np.unique(np.asarray(labels))
         self.classes = tuple(int(label) for label in found)
         self._places = None if labels is None else np.searchsorted(found, np.asarray(labels))
@@ -326,8 +298,8 @@ class Outputs:
         """Count one chunk: output codes of the layers `names`, for the images of `span`."""
         for name, counter in self.counters.items():
             counter.add(tensors[name])
-        for name, layer in self.casts.items():
-            source, (first, last) = layer.sources[0], self.safe[name]
+        for name, source in self.casts.items():
+            first, last = self.safe[name]
             interval = self.ranges[source]
             if first <= interval.low and last >= interval.high:
                 continue  # no code can overflow
@@ -339,10 +311,10 @@ class Outputs:
     def profile(self, layer: Layer, kind: FixedPoint, interval: Interval) -> TensorProfile:
         """Return the profile of a layer's output."""
         size = int(np.prod(self.network.shapes[layer.name]))
-        exact = not isinstance(layer, (Input, Activation, AveragePool, Table, MaxPool, Pad))
-        role = Role.INPUT if isinstance(layer, Input) else Role.ACCUMULATOR if exact else Role.ACTIVATION
+        computed = layer.result is Result.COMPUTED
+        role = Role.INPUT if not layer.sources else Role.ACCUMULATOR if computed else Role.ACTIVATION
         counter = self.counters[layer.name]
-        cast = self._cast(layer) if isinstance(layer, (Activation, Table)) else None
+        cast = self._cast(layer, layer.cast) if layer.cast else None
         return _tensor(layer.name, "output", role, kind, size, counter, interval, cast)
 
     def overflowed(self, name: str) -> int:
@@ -356,11 +328,10 @@ class Outputs:
             name = self.network[name].sources[0]
         return self.counters[name], self.ranges[name]
 
-    def _cast(self, layer: Activation | Table) -> Cast:
+    def _cast(self, layer: Layer, kind: FixedPoint) -> Cast:
         counter, interval = self.source(layer)
-        kind = cast_type(layer)
         codes, counts = counter.codes()
-        before, fraction = before_rounding(layer, codes, interval.fraction)
+        before, fraction = codes_before_cast(layer, codes, interval.fraction)
         after = kind.cast(before, fraction)
         lost = (before != 0) & (without_overflow(kind).cast(before, fraction) == 0)
         x, y = np.ldexp(before.astype(np.float64), -fraction), kind.decode(after)

@@ -31,11 +31,11 @@ from numpy.typing import NDArray
 from fpgaml.errors import ConfigError, nearest
 from fpgaml.exact.comparison import classify
 from fpgaml.exact.emulate import run
-from fpgaml.ir.accumulate import Interval, before_cast, output_interval, tensor_types
+from fpgaml.ir.accumulate import Interval, before_cast, codes_before_cast, output_interval, tensor_types
 from fpgaml.ir.fixed import MAX_WIDTH, Codes, FixedPoint, smallest
-from fpgaml.ir.floatmodel import TYPED, activation_bits, build, from_network, network_sizes, types_of, weight_bits
-from fpgaml.ir.network import Activation, AveragePool, Input, Layer, Network, Weights
-from fpgaml.precision.profile import Outputs, Role, before_rounding, count, profile, without_overflow
+from fpgaml.ir.floatmodel import activation_bits, build, from_network, network_sizes, types_of, weight_bits
+from fpgaml.ir.network import Layer, Network, Weights
+from fpgaml.precision.profile import Outputs, Role, count, profile, without_overflow
 
 
 class Criterion(StrEnum):
@@ -173,12 +173,12 @@ def _choose(
         return found | proved, reasons | why
     outputs = count(network, codes)
     for layer in network:
-        if isinstance(layer, TYPED):
+        if layer.own_type:
             kept = criterion is Criterion.UNCHANGED and bool(outputs.overflowed(layer.name))
             found[layer.name], reasons[layer.name] = (
-                (layer.type, "saturates or wraps on these images as it is")
+                (layer.own_type, "saturates or wraps on these images as it is")
                 if kept
-                else _for_data(layer, outputs, share)
+                else _for_data(layer, layer.own_type, outputs, share)
             )
     return found, reasons
 
@@ -192,15 +192,13 @@ def _for_weights(weights: Weights, kind: FixedPoint) -> tuple[FixedPoint, str]:
     return found, "all weights are zero" if not bits else "holds every weight exactly"
 
 
-def _for_data(layer: Layer, outputs: Outputs, share: float) -> tuple[FixedPoint, str]:
-    """Return the narrowest type for what a layer rounds on these images."""
-    assert isinstance(layer, TYPED)
-    kind = layer.type
-    if isinstance(layer, Activation):
+def _for_data(layer: Layer, kind: FixedPoint, outputs: Outputs, share: float) -> tuple[FixedPoint, str]:
+    """Return the narrowest type for what a layer rounds to `kind` on these images."""
+    if layer.cast is not None:
         counter, x = outputs.source(layer)
         codes, counts = counter.codes()
-        results = _unlimited(layer, codes, x.fraction)
-        low, high = (int(code) for code in _unlimited(layer, np.array([counter.low, counter.high]), x.fraction))
+        results = _unlimited(layer, kind, codes, x.fraction)
+        low, high = (int(code) for code in _unlimited(layer, kind, np.array([counter.low, counter.high]), x.fraction))
         exact = counter.shift == 0
     else:  # what comes in, or a mean, which its inputs bound
         counter = outputs.counters[layer.name]
@@ -244,29 +242,30 @@ def _proved(network: Network) -> tuple[dict[str, FixedPoint], dict[str, str]]:
     found, reasons = dict[str, FixedPoint](), dict[str, str]()
     for layer in network:
         inputs = tuple(ranges[source] for source in layer.sources)
-        if isinstance(layer, (Activation, AveragePool)):
-            x = before_cast(layer, inputs[0]) if isinstance(layer, Activation) else inputs[0]
+        kind = layer.own_type
+        if kind and inputs:
+            x = before_cast(layer, inputs[0])
             if x.bits >= MAX_WIDTH:
                 raise ConfigError(
                     f"tensor {layer.name!r}: no type meets criterion 'proved': its values can need {x.bits} bits, more "
                     f"than {MAX_WIDTH - 1}; use criterion 'observed', or give the layers before it narrower types"
                 )
-            ends = without_overflow(layer.type).cast(np.array([x.low, x.high]), x.fraction)
-            kind = _fitting(layer.type, int(ends[0]), int(ends[1]), layer.type.fraction)
-            layer = replace(layer, type=kind)
+            ends = without_overflow(kind).cast(np.array([x.low, x.high]), x.fraction)
+            kind = _fitting(kind, int(ends[0]), int(ends[1]), kind.fraction)
+            layer = replace(layer, type=kind)  # type: ignore[call-arg]
             found[layer.name] = kind
             span = f"values from {_text(int(ends[0]), kind.fraction)} to {_text(int(ends[1]), kind.fraction)}"
             reasons[layer.name] = f"{span} for any image"
-        elif isinstance(layer, Input):
-            found[layer.name], reasons[layer.name] = layer.type, "any image"
+        elif kind:
+            found[layer.name], reasons[layer.name] = kind, "any image"
         ranges[layer.name] = output_interval(layer, *inputs)
     return found, reasons
 
 
-def _unlimited(layer: Activation, codes: Codes, fraction: int) -> Codes:
-    """Return what an activation gives for codes when its type has all the integer bits there are."""
-    before, fine = before_rounding(layer, codes, fraction)
-    return without_overflow(layer.type).cast(before, fine)
+def _unlimited(layer: Layer, kind: FixedPoint, codes: Codes, fraction: int) -> Codes:
+    """Return what a cast to `kind` gives for codes when it has all the integer bits there are."""
+    before, fine = codes_before_cast(layer, codes, fraction)
+    return without_overflow(kind).cast(before, fine)
 
 
 def _trailing_zeros(bits: int) -> int:

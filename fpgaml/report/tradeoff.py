@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, TypeVar
@@ -25,7 +26,7 @@ from fpgaml.card.untrained import skeleton
 from fpgaml.datasets.dataset import NAMED
 from fpgaml.errors import ConfigError, FormatError, FpgamlError
 from fpgaml.exact.pareto import pareto
-from fpgaml.ir.network import weights_of
+from fpgaml.ir.network import matrix_size
 
 FLOAT_BITS = 32
 GROUPS = ("float", "QAT", "QAP", "distilled", "searched")
@@ -191,7 +192,7 @@ def float_weights(card: RunCard) -> tuple[int, int] | None:
         return None
     if network is None:
         return None
-    count = sum(int(weights_of(layer)["kernel"].codes.size) for layer in network if weights_of(layer))
+    count = sum(prod(matrix_size(layer) or (0,)) for layer in network)
     return count, FLOAT_BITS * count
 
 

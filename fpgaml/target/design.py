@@ -17,10 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
-from math import prod
 
 from fpgaml.errors import ConfigError, nearest
-from fpgaml.ir.network import Conv, Dense, DepthwiseConv, Layer, Network
+from fpgaml.ir.network import DepthwiseConv, Layer, Network, matrix_size
 
 
 class Tool(StrEnum):
@@ -121,26 +120,6 @@ class Design:
         return next((one for one in self.per_layer if one.name == layer), LayerDesign(layer))
 
 
-def matrix_size(layer: Layer) -> tuple[int, int] | None:
-    """Return the rows and columns of the matrix that hls4ml multiplies by for `layer`; None if it has none.
-
-    A convolution is a product of its flattened window with (window x channels, filters).
-    Source: hls4ml 1.3, ``FPGABackend.get_layer_mult_size``.
-    """
-    match layer:
-        case Dense(kernel=kernel):
-            n_in, n_out = kernel.codes.shape
-            return int(n_in), int(n_out)
-        case Conv(kernel=kernel):
-            *window, filters = kernel.codes.shape
-            return prod(window), int(filters)
-        case DepthwiseConv(kernel=kernel):
-            *window, channels = kernel.codes.shape
-            return prod(window), int(channels)
-        case _:
-            return None
-
-
 def is_valid_reuse(n_in: int, n_out: int, reuse: int) -> bool:
     """Return whether the resource strategy takes `reuse` for a matrix of `n_in` rows and `n_out` columns.
 
@@ -233,14 +212,14 @@ def _check_layer(network: Network, layer: Layer, design: Design) -> None:
 
 
 def _is_parallel_conv(network: Network, layer: Layer, design: Design) -> bool:
-    """Return whether hls4ml makes its parallel resource convolution of a layer (a Dense over a map is one too).
+    """Return whether hls4ml makes its parallel resource convolution of a layer with a matrix: of all over a map.
 
     Source: hls4ml 1.3, ``nnet_conv1d_resource.h`` asserts the limit; in two dimensions beyond it the sums come out
     wrong without a word (tests/test_hunt.py).
     """
     resource = design.strategy_of(layer.name) in RESOURCES
-    over_map = isinstance(layer, Dense) and len(network.shapes[layer.name]) > 1
-    return resource and design.io_type is IoType.PARALLEL and (over_map or isinstance(layer, Conv))
+    over_map = len(network.shapes[layer.name]) > 1
+    return resource and design.io_type is IoType.PARALLEL and over_map
 
 
 def _check_reuse(reuse: int, whose: str) -> None:

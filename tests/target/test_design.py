@@ -3,7 +3,7 @@ import pytest
 
 from fpgaml.errors import ConfigError
 from fpgaml.ir.fixed import FixedPoint
-from fpgaml.ir.network import Conv, Dense, Input, Network, Weights
+from fpgaml.ir.network import Conv, Dense, Input, Network, Weights, matrix_size
 from fpgaml.target.design import (
     Backend,
     Design,
@@ -11,7 +11,6 @@ from fpgaml.target.design import (
     Strategy,
     Tool,
     check_design,
-    matrix_size,
     nearest_reuse_factor,
     valid_reuse_factors,
 )
