@@ -20,14 +20,13 @@ from typing import Any
 import numpy as np
 
 from fpgaml.backend import csim, hls4ml, stock
-from fpgaml.datasets import dataset
-from fpgaml.datasets.scaled import scaled_codes
-from fpgaml.errors import ConfigError, ConversionMismatch, DataError, FormatError, FpgamlError, UnsupportedLayer
+from fpgaml.datasets.proof_images import Images, load_images
+from fpgaml.errors import ConfigError, ConversionMismatch, FormatError, FpgamlError, UnsupportedLayer
 from fpgaml.exact import emulate
 from fpgaml.exact.comparison import Difference, classify, first_difference, float32_exact
 from fpgaml.frontend.findings import Code, Finding, Severity, finding
 from fpgaml.ir.accumulate import output_type, tensor_types
-from fpgaml.ir.fixed import PIXEL, Codes, FixedPoint, Floats, Overflow, Rounding
+from fpgaml.ir.fixed import PIXEL, Codes, FixedPoint, Floats
 from fpgaml.ir.network import Layer, Network, Result, identifier, weights_of
 from fpgaml.target.design import Backend, Design
 
@@ -118,7 +117,8 @@ def audit(
     model: Path | Any,
     *,
     name: str | None = None,
-    data: Path | None = None,
+    data: Path | str | None = None,
+    label: str | None = None,
     input_type: FixedPoint = PIXEL,
     input_scale: str | None = None,
     scale_bits: int | None = None,
@@ -130,7 +130,8 @@ def audit(
 ) -> Audit:
     """Return the audit of a Keras model or its file.
 
-    input_scale: what raw integers are multiplied by, e.g. "1/255". images: how many are simulated at most.
+    data, label: as `load_images` has them. input_scale: what raw integers are multiplied by, e.g. "1/255". images: how
+    many are simulated at most.
     scale_bits: bits to round to what is on no grid, as `read` has it.
 
     Raises: DataError if a file does not exist or data do not fit; ToolNotFound without g++ (if it simulates).
@@ -153,7 +154,7 @@ def audit(
     if not simulate and not against_hls4ml:
         return found
     with tempfile.TemporaryDirectory(prefix="fpgaml-audit-") as folder:
-        work = _Work(model, path, Path(folder), design, images, input_scale, progress)
+        work = _Work(model, path, Path(folder), design, images, input_scale, label, progress)
         return _simulated(found, inspection, work, data, against_hls4ml)
 
 
@@ -233,24 +234,16 @@ class _Work:
     design: Design
     images: int
     scale: str | None
+    label: str | None
     progress: Progress
 
 
-@dataclass(frozen=True)
-class Images:
-    """Input codes (images, *shape), labels if there are any, and where they come from."""
-
-    codes: Codes
-    labels: Codes | None
-    data: str
-
-
-def _simulated(found: Audit, inspection: Any, work: _Work, data: Path | None, against: bool) -> Audit:
+def _simulated(found: Audit, inspection: Any, work: _Work, data: Path | str | None, against: bool) -> Audit:
     input_type = FixedPoint.parse(found.input_type)
     shape = tuple(work.model.input_shape[1:]) if not isinstance(work.model.input_shape, list) else ()
     if found.errors and not (against and shape and None not in shape):
         return found
-    images = load_images(data, shape, input_type, work.images, work.scale)
+    images = load_images(data, shape, input_type, work.images, work.scale, work.label)
     if found.errors:
         keras = _keras_only(work, input_type.decode(images.codes))
         sides = _stock_sides(work, keras, list(keras), None, images, input_type)
@@ -394,87 +387,6 @@ def hls4ml_name(layer: str, order: list[str], *, of_network: bool = True) -> str
     if base is None or f"{base}_act" in order:
         return base and f"{base}_act"
     return None if of_network else base
-
-
-# --- data -----------------------------------------------------------------------------------------------------------
-
-
-def load_images(
-    path: Path | None, shape: tuple[int, ...], kind: FixedPoint, count: int, scale: str | None = None
-) -> Images:
-    """Return at most `count` images as codes of `kind`: from a file, else MNIST's test images, else random codes.
-
-    With a `scale` such as "1/255" the images are raw integers that the model reads times the scale; the codes are the
-    nearest of `kind`.
-
-    Raises: DataError if the file's shape or values do not fit the input.
-    """
-    if path is not None:
-        return _from_file(path, shape, kind, count, scale)
-    if shape in ((28, 28, 1), (28, 28), (784,)) and (kind == PIXEL or scale):
-        mnist = dataset.load("mnist")
-        pixels = mnist.x_test[:count].reshape(-1, *shape).astype(np.int64)
-        codes = scaled_codes(pixels, scale, _nearest(kind)) if scale else pixels
-        return Images(codes, mnist.y_test[:count].astype(np.int64), "MNIST test images")
-    rng = np.random.default_rng(0)
-    return Images(rng.integers(kind.low, kind.high + 1, (count, *shape)), None, "random codes (seed 0)")
-
-
-def _nearest(kind: FixedPoint) -> FixedPoint:
-    """Return the same codes, to be reached by rounding to the nearest."""
-    return replace(kind, rounding=Rounding.RND_CONV, overflow=Overflow.SAT)
-
-
-def _from_file(path: Path, shape: tuple[int, ...], kind: FixedPoint, count: int, scale: str | None) -> Images:
-    array, labels = _arrays(path)
-    if array.ndim < 1 or int(np.prod(array.shape[1:])) != int(np.prod(shape)) or not len(array):
-        wanted = ", ".join(map(str, shape))
-        raise DataError(f"images in {path} must have shape (images, {wanted}) as the model's input, not {array.shape}")
-    if labels is not None:
-        whole = np.issubdtype(labels.dtype, np.number) and np.array_equal(labels, np.rint(labels))
-        if labels.shape not in ((len(array),), (len(array), 1)) or not whole:
-            raise DataError(
-                f"labels in {path} must be one whole number for each of its {len(array)} images, not {labels.dtype} of "
-                f"shape {labels.shape}"
-            )
-        labels = labels.reshape(-1)[:count].astype(np.int64)
-    array = array[:count].reshape(-1, *shape)
-    if scale:
-        return Images(scaled_codes(array, scale, _nearest(kind)), labels, f"{path.name} times {scale}")
-    if np.issubdtype(array.dtype, np.integer):
-        if not kind.holds(array):
-            raise DataError(
-                f"images in {path} are integers from {array.min()} to {array.max()}, which are no codes of {kind}, "
-                f"{kind.low} to {kind.high}; state their type with --input-type"
-            )
-        return Images(array.astype(np.int64), labels, str(path.name))
-    if not np.issubdtype(array.dtype, np.floating):
-        raise DataError(f"images in {path} must be numbers, not {array.dtype}")
-    codes = _nearest(kind).encode(array)
-    wrong = codes != np.ldexp(array.astype(np.float64), kind.fraction)
-    if wrong.any():
-        raise DataError(
-            f"images in {path}: {int(wrong.sum()):,} of {wrong.size:,} values are not on the grid of {kind}, multiples "
-            f"of {kind.step:g} from {kind.decode(kind.low):g} to {kind.decode(kind.high):g}; the first is "
-            f"{float(array[wrong][0])!r}. A pixel divided by 255 is on no grid: divide by 256, or state --input-type"
-        )
-    return Images(codes, labels, str(path.name))
-
-
-def _arrays(path: Path) -> tuple[Any, Any]:
-    """Return images and labels (or None) of an .npy or .npz file."""
-    if not path.is_file():
-        raise DataError(f"data file {path} does not exist")
-    try:
-        found = np.load(path, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return found, None
-        with found:
-            names = [n for n in ("x_test", "x", "images", "X_test", "X") if n in found.files] or found.files[:1]
-            labels = [n for n in ("y_test", "y", "labels", "Y") if n in found.files]
-            return found[names[0]], found[labels[0]] if labels else None
-    except (OSError, ValueError, IndexError, EOFError) as error:
-        raise DataError(f"{path} is no .npy or .npz file of numbers: {error}") from error
 
 
 def summary(found: Audit) -> str:

@@ -15,7 +15,9 @@ def changed(card: RunCard, changes: Mapping[str, Any]) -> RunCard:
 
     Raises: ConfigError as `card_of`.
     """
-    return card_of(_merged(card.model_dump(mode="json"), changes), f"run card {card.name!r}", card.folder)
+    made = card_of(_merged(card.model_dump(mode="json"), changes), f"run card {card.name!r}", card.folder)
+    made._sought = card.sought if made.data == card.data else ()
+    return made
 
 
 FAST_EPOCHS, FAST_BATCH = 3, 200

@@ -64,11 +64,17 @@ class RunCard(Section):
     design: DesignCard = DesignCard()
     output: Output = Output()
     _folder: Path = PrivateAttr(default_factory=Path)
+    _sought: tuple[Path, ...] = PrivateAttr(default=())
 
     @property
     def folder(self) -> Path:
         """Where the card lies; the working directory for a card made in Python."""
         return self._folder
+
+    @property
+    def sought(self) -> tuple[Path, ...]:
+        """Where the data of a run's card were looked for, if they are in none of these folders."""
+        return self._sought
 
     @field_validator("name")
     @classmethod

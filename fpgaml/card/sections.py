@@ -19,8 +19,9 @@ from fpgaml.card.layers import (
     DenseLayer,
     outputs,
 )
-from fpgaml.card.section import Rate, Section, Share, checked
+from fpgaml.card.section import Count, Rate, Section, Share, checked
 from fpgaml.errors import ConfigError
+from fpgaml.ir.fixed import FixedPoint
 from fpgaml.target.boards import find_board, find_part
 from fpgaml.target.design import Backend, Design, IoType, LayerDesign, Strategy
 from fpgaml.target.output_head import Head
@@ -42,14 +43,28 @@ class Data(Section):
     source: str = Field(
         default="mnist",
         min_length=1,
-        description="'mnist', 'fashion_mnist' (downloaded), an .npz or .csv file, or a folder of IDX files",
+        description="'mnist', 'fashion_mnist' or 'cifar10' (downloaded), an .npz, .npy, .csv, IDX or .mat file, or a "
+        "folder of IDX, CIFAR-10 or SVHN files",
+    )
+    test: str = Field(default="", description="a file to test with; else the source's own test samples, or a share")
+    validation: str = Field(
+        default="", description="a file to choose the best epoch with; else training.validation_split"
     )
     classes: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         default=(), description="keep these labels only; empty: all"
     )
-    label: str = Field(default="label", description="label column of a CSV file")
+    label: str = Field(
+        default="label", description="where the classes are: a column, an array of an .npz, or an .npy file"
+    )
     normalize: Normalize = Field(default=Normalize.FEATURE, description="for tables; images enter as uint8 / 256")
     bits: int = Field(default=8, ge=1, le=16, description="bits of an input feature of a table")
+    input_type: str = Field(
+        default="", description="the grid that values are rounded to, or what integers are codes of, e.g. 'fixed<12,4>'"
+    )
+    input_scale: str = Field(default="", description="what integers are multiplied by before, e.g. '1/255'")
+    shape: tuple[Count, ...] = Field(
+        default=(), max_length=3, description="of one sample, channels last, e.g. [100, 1]; else the source's own"
+    )
     test_fraction: float = Field(default=0.2, gt=0, lt=1, description="of a table, held out for testing")
     seed: int = Field(default=0, ge=0, description="of the shuffle before a table is split")
 
@@ -59,6 +74,16 @@ class Data(Section):
         if classes and (len(set(classes)) != len(classes) or len(classes) < 2):
             raise ValueError("must name two or more different labels")
         return classes
+
+    @field_validator("input_type")
+    @classmethod
+    def _type(cls, text: str) -> str:
+        return checked(FixedPoint.parse, text) if text else text
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names that may be files: of the source, the tests and the validation samples, as far as given."""
+        return tuple(name for name in (self.source, self.test, self.validation) if name)
 
 
 # --- [model] --------------------------------------------------------------------------------------------------------
@@ -153,6 +178,10 @@ class Training(Section):
     epochs: int = Field(default=32, ge=1, le=100_000)
     batch: int = Field(default=50, ge=1, le=100_000)
     validation_split: float = Field(default=0.2, ge=0, le=0.9, description="share of the training set held out")
+    class_weights: Literal["equal", "balanced"] | tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default="equal",
+        description="how much a sample of each class counts, unless it is distilled: 'balanced', or a number a class",
+    )
     loss: Literal["auto", "categorical", "binary"] = Field(default="auto", description="from the last layer if auto")
     patience: int = Field(default=0, ge=0, description="stop after so many epochs without a better one; 0: never")
     restore_best: bool = Field(default=True, description="keep the weights of the best epoch by validation accuracy")

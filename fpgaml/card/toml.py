@@ -12,23 +12,28 @@ from pydantic import ValidationError
 
 from fpgaml.card.layers import AnyLayer
 from fpgaml.card.messages import sentences
+from fpgaml.card.origin import find_data
 from fpgaml.card.runcard import RunCard
 from fpgaml.errors import ConfigError
 
 
 def load_card(path: str | Path) -> RunCard:
-    """Read a run card.
+    """Read a run card, or the one in a run's folder, whose relative paths start where its own card lay.
 
     Raises: ConfigError if the file cannot be read, is no TOML, or says what cannot work.
     """
     path = Path(path)
+    path = path / "card.toml" if path.is_dir() else path
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} must be a readable run card: {_reason(error)}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} must be TOML: {error}") from error
-    return card_of(table, str(path), path.parent)
+    card = card_of(table, str(path), path.parent)
+    if (path.parent / "run.json").is_file():
+        find_data(card, path.parent)
+    return card
 
 
 def card_of(table: Mapping[str, Any], where: str = "run card", folder: Path | None = None) -> RunCard:

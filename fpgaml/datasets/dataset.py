@@ -1,8 +1,7 @@
-"""Images and labels as integer codes, so that training and hardware see the same numbers.
+"""Samples and labels as integer codes, so that training and hardware see the same numbers.
 
     load("mnist")            the set in the package: x_train (60000, 28, 28, 1) uint8; load_source also downloads
-    load("my.npz")           keys x_train, y_train, x_test, y_test
-    load("folder")           IDX files as MNIST and Fashion-MNIST come, plain or .gz
+    load("my.npz")           keys x_train, y_train, x_test, y_test; whatever files.py reads
     load("my.csv", data=card.data)    a table: features and a column of labels
     load("images.npz")       test images alone, as `save_codes` wrote them: codes of a stated type, perhaps labels
 
@@ -13,10 +12,8 @@ Everything is checked once, here; what leaves this module is complete, finite an
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zipfile
-import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.resources import files
@@ -26,28 +23,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpgaml.card.sections import Data, Normalize
-from fpgaml.datasets.tables import Preprocessing, read_csv
-from fpgaml.errors import ConfigError, DataError
-from fpgaml.ir.fixed import PIXEL, FixedPoint, code_type, grid, smallest
+from fpgaml.card.sections import Data
+from fpgaml.datasets.files import KINDS, Contents, Samples, read, read_npz
+from fpgaml.datasets.inputs import coded, shaped
+from fpgaml.datasets.tables import Preprocessing
+from fpgaml.errors import ConfigError, DataError, nearest
+from fpgaml.ir.fixed import FixedPoint, code_type
 
 Array = NDArray[Any]
 
-MAX_INPUT_BITS = 16  # of a feature that is not normalized
-
-
-KEYS = ("x_train", "y_train", "x_test", "y_test")
-
 # Sets that have a name of their own and never change, with the shape of one image.
-NAMED: dict[str, tuple[int, ...]] = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1)}
-
-# As LeCun named them, and as some mirrors do.
-IDX_FILES = {
-    "x_train": ("train-images-idx3-ubyte", "train-images.idx3-ubyte"),
-    "y_train": ("train-labels-idx1-ubyte", "train-labels.idx1-ubyte"),
-    "x_test": ("t10k-images-idx3-ubyte", "t10k-images.idx3-ubyte"),
-    "y_test": ("t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte"),
-}
+NAMED: dict[str, tuple[int, ...]] = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +41,8 @@ class Dataset:
     """Codes of images, shape (images, *shape), with labels 0 to classes - 1, shape (images,), for training and test.
 
     `names` are the labels as the source had them, or words: with classes 1 and 9 kept, label 0 stands for "1". Codes
-    that `save_codes` wrote without labels have `names` and labels of length 0, and no training images.
+    that `save_codes` wrote without labels have `names` and labels of length 0, and no training images. The last
+    `validation` training samples are held out of training, if the source says which these are.
     """
 
     x_train: Array
@@ -65,6 +52,7 @@ class Dataset:
     input_type: FixedPoint
     names: tuple[str, ...]
     preprocessing: Preprocessing | None = None  # of a table; None: the codes are the source's own
+    validation: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -88,7 +76,8 @@ class Dataset:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over all arrays and the input type, as hex."""
-        sha = hashlib.sha256(f"{self.input_type} {self.names} {self.preprocessing}".encode())
+        held = self.validation or ""
+        sha = hashlib.sha256(f"{self.input_type} {self.names} {self.preprocessing}{held}".encode())
         for array in (self.x_train, self.y_train, self.x_test, self.y_test):
             sha.update(f"{array.dtype.str} {array.shape}".encode())
             sha.update(np.ascontiguousarray(array).data)
@@ -114,31 +103,89 @@ class Dataset:
             x_test=self.x_test[test],
             y_test=new[self.y_test][test].astype(self.y_test.dtype),
             names=tuple(self.names[label] for label in classes),
+            validation=int(train[len(train) - self.validation :].sum()),
         )
 
 
 def load(source: str, folder: Path = Path(), data: Data | None = None) -> Dataset:
-    """Return the images of `source`: "mnist", an .npz or .csv file or a folder of IDX files, relative to `folder`.
+    """Return the samples of `source`: "mnist", or whatever `files.read` takes, relative to `folder`.
 
-    `data` says how a table is read; the defaults of a card if not given.
+    `data` says what the labels are, how values become codes, and what is held out; the defaults of a card if not given.
 
-    Raises: DataError if a file is missing or damaged, images and labels do not fit, or it would have to be downloaded.
+    Raises: DataError if a file is missing or damaged, samples and labels do not fit, or it would have to be downloaded.
     """
-    if source == "fashion_mnist":
-        raise DataError("fashion_mnist is downloaded by Keras, which dataset.load does without; use load_source")
     if source == "mnist":
         path = Path(str(files("fpgaml").joinpath("data/mnist.npz")))
-        return images(_read_npz(path), str(path))
+        return images(read_npz(path), str(path))
+    if source in NAMED:
+        raise DataError(f"{source} is downloaded by Keras, which dataset.load does without; use load_source")
     path = folder / source
-    if path.is_dir():
-        return images(_read_idx_folder(path), str(path))
-    if path.suffix == ".npz":
-        arrays = _read_npz(path)
-        return images(arrays, str(path)) if "codes" not in arrays else _of_codes(arrays, str(path))
-    if path.suffix == ".csv":
-        return table(path, data or Data())
-    wanted = "data.source must be 'mnist', 'fashion_mnist', an .npz or .csv file or a folder of IDX files"
-    raise DataError(f"{wanted}, not {path}" if path.exists() else f"{wanted}; {path} does not exist")
+    if not path.suffix and not path.exists() and "ubyte" not in path.name:
+        wanted = f"data.source must be {', '.join(map(repr, NAMED))}, {KINDS}"
+        raise DataError(f"{wanted}; {path} does not exist{nearest(source, NAMED)}")
+    given = data or Data()
+    contents = read(path, _label_of(given))
+    if "type" in contents.extra:
+        return _of_codes(contents.extra, contents.where)
+    parts = {
+        "train": contents.train,
+        "test": _beside(given.test, folder, given, contents) if given.test else contents.test,
+        "validation": _beside(given.validation, folder, given, contents) if given.validation else None,
+    }
+    return of_samples({name: one for name, one in parts.items() if one is not None}, given, contents)
+
+
+def _label_of(data: Data) -> str | None:
+    """Return the label that a card names; None for the default, which a file need not have."""
+    return data.label if data.label != Data.model_fields["label"].default else None
+
+
+def _beside(name: str, folder: Path, data: Data, first: Contents) -> Samples:
+    """Return the samples of another file, with its columns in the order of the first. Raises: DataError."""
+    other = read(folder / name, _label_of(data))
+    found = other.tested
+    if other.features == first.features:
+        return found
+    if sorted(other.features) != sorted(first.features):
+        raise DataError(
+            f"{other.where} must have the columns of {first.where}, {', '.join(first.features) or 'an array'}; it has "
+            f"{', '.join(other.features) or 'an array'}"
+        )
+    return Samples(found.values[:, [other.features.index(name) for name in first.features]], found.labels)
+
+
+def of_samples(parts: Mapping[str, Samples], data: Data, contents: Contents) -> Dataset:
+    """Return the Dataset of samples as files have them: "train", and perhaps "test" and "validation".
+
+    Without "test", a share of each class is held out. Raises: DataError if they do not fit; ConfigError.
+    """
+    where, first = contents.where, parts.get("train")
+    if first is None:
+        raise DataError(f"{where} holds samples to test with alone; to learn from it must have x_train and y_train")
+    for name, samples in parts.items():
+        _check_samples(samples, f"{where}: x_{name}", first)
+    labels, names = _labelled(parts, contents)
+    values = {name: samples.values for name, samples in parts.items()}
+    if "test" not in parts:
+        test = _held_out(labels["train"], len(names), data, where)
+        values |= {"train": first.values[~test], "test": first.values[test]}
+        labels |= {"train": labels["train"][~test], "test": labels["train"][test]}
+    inputs = coded([_with_channels(array, data) for array in values.values()], data, contents.features, where)
+    codes = {
+        name: shaped(part, data.shape, where) if data.shape else part
+        for name, part in zip(values, inputs.parts, strict=True)
+    }
+    learn = [name for name in ("train", "validation") if name in codes]
+    return Dataset(
+        x_train=np.concatenate([codes[name] for name in learn]) if len(learn) > 1 else codes["train"],
+        y_train=np.concatenate([labels[name] for name in learn]) if len(learn) > 1 else labels["train"],
+        x_test=codes["test"],
+        y_test=labels["test"],
+        input_type=inputs.kind,
+        names=names,
+        preprocessing=inputs.preprocessing,
+        validation=len(codes["validation"]) if "validation" in codes else 0,
+    )
 
 
 def images(arrays: dict[str, Array], where: str, names: tuple[str, ...] = ()) -> Dataset:
@@ -148,35 +195,100 @@ def images(arrays: dict[str, Array], where: str, names: tuple[str, ...] = ()) ->
 
     Raises: DataError naming `where` if types, shapes, labels or names do not fit.
     """
-    checked: dict[str, Array] = {}
-    for part in ("train", "test"):
-        x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
+    parts = {part: Samples(arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test")}
+    for part, samples in parts.items():
+        x = samples.values
         if x.dtype != np.uint8 or x.ndim not in (3, 4):
             raise DataError(
                 f"{where}: x_{part} must be uint8 images of shape (images, height, width) or "
                 f"(images, height, width, channels), not {x.dtype} of shape {x.shape}"
             )
-        if len(x) == 0 or 0 in x.shape:
-            raise DataError(f"{where}: x_{part} must have at least one image, not shape {x.shape}")
-        checked[f"x_{part}"] = x[..., np.newaxis] if x.ndim == 3 else x
-        checked[f"y_{part}"] = _labels(y, len(x), f"{where}: y_{part}")
-    shapes = checked["x_train"].shape[1:], checked["x_test"].shape[1:]
-    if shapes[0] != shapes[1]:
-        raise DataError(f"{where}: test images must have the shape {shapes[0]} of the training images, not {shapes[1]}")
-    classes = _count_classes(checked["y_train"], checked["y_test"], where)
-    if names and len(names) != classes:
-        raise DataError(f"{where}: labels must be of the {len(names)} classes {', '.join(names)}, not of {classes}")
-    names = names or tuple(map(str, range(classes)))
-    x_train, y_train, x_test, y_test = (checked[key] for key in KEYS)
-    return Dataset(x_train, y_train, x_test, y_test, input_type=PIXEL, names=names)
+    return of_samples(parts, Data(), Contents(where, parts["train"], parts["test"], names=names))
 
 
-def _labels(y: Array, count: int, what: str) -> Array:
-    if not np.issubdtype(y.dtype, np.integer):
+def _check_samples(samples: Samples, what: str, first: Samples) -> None:
+    """Refuse what has no samples, or samples of another shape than the first."""
+    x, y = samples.values, first.values
+    if x.ndim < 2 or 0 in x.shape:
+        raise DataError(f"{what} must have at least one {noun(x.shape[1:])}, not shape {x.shape}")
+    if x.shape[1:] != y.shape[1:]:
+        part, shapes = what.rpartition("x_")[2], [_with_channels(one, Data()).shape[1:] for one in (y, x)]
+        raise DataError(
+            f"{what.rpartition(': ')[0]}: {part} {noun(y.shape[1:])}s must have the shape {shapes[0]} of the training "
+            f"{noun(y.shape[1:])}s, not {shapes[1]}"
+        )
+    if x.dtype.kind != y.dtype.kind:
+        raise DataError(f"{what} must be {y.dtype} as the training samples, not {x.dtype}")
+
+
+def noun(shape: Sequence[int]) -> str:
+    """Return what one sample of `shape` is called: an image has height and width."""
+    return "image" if len(shape) > 1 else "sample"
+
+
+def _with_channels(array: Array, data: Data) -> Array:
+    """Return grey images (images, height, width) with an axis of one channel; all else as it is."""
+    return array[..., np.newaxis] if array.ndim == 3 and array.dtype == np.uint8 and not data.shape else array
+
+
+def _labelled(parts: Mapping[str, Samples], contents: Contents) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """Return the labels of each part as 0, 1, ... and their names. Raises: DataError if they are no such labels."""
+    where, words = contents.where, contents.names
+    labels = {name: _labels(samples, f"{where}: y_{name}") for name, samples in parts.items()}
+    if labels["train"].dtype.kind in "US":
+        words = tuple(map(str, np.unique(labels["train"])))
+        labels = {name: _numbered(found, words, f"{where}: {name} labels") for name, found in labels.items()}
+    tests = [found for name, found in labels.items() if name != "train"] or [labels["train"]]
+    classes = _count_classes(labels["train"], np.concatenate(tests), where)
+    if words and len(words) != classes:
+        raise DataError(f"{where}: labels must be of the {len(words)} classes {', '.join(words)}, not of {classes}")
+    return labels, words or tuple(map(str, range(classes)))
+
+
+def _labels(samples: Samples, what: str) -> Array:
+    """Return the labels of samples, one each, whole numbers or words."""
+    y, count = samples.labels, len(samples.values)
+    wanted = f"{what} must have one label for each of the {count} {noun(samples.values.shape[1:])}s"
+    if y is None:
+        raise DataError(
+            f"{what.rpartition(': ')[0]} must have a label for each sample; say with data.label which column, array or "
+            "file holds the labels"
+        )
+    if y.shape[:1] == (count,) and is_one_hot(y):
+        raise DataError(f"{wanted}, not shape {y.shape}; it is one-hot: store y.argmax(axis=1)")
+    if not np.issubdtype(y.dtype, np.integer) and y.dtype.kind not in "US":
         raise DataError(f"{what} must be whole numbers, not {y.dtype}")
     if y.shape not in ((count,), (count, 1)):
-        raise DataError(f"{what} must have one label for each of the {count} images, not shape {y.shape}")
+        raise DataError(f"{wanted}, not shape {y.shape}")
     return y.reshape(-1)
+
+
+def is_one_hot(labels: Array) -> bool:
+    """Return whether each row of `labels` is zeros and a single one."""
+    return (
+        labels.ndim == 2 and labels.shape[1] > 1 and bool(np.isin(labels, (0, 1)).all() and (labels.sum(1) == 1).all())
+    )
+
+
+def _numbered(labels: Array, words: tuple[str, ...], what: str) -> NDArray[np.int64]:
+    """Return words as their place among `words`. Raises: DataError for a word that is none of them."""
+    strange = sorted(set(map(str, labels)) - set(words))
+    if strange:
+        raise DataError(f"{what} must be among the training labels {', '.join(words)}; {strange[0]!r} is not")
+    return np.searchsorted(np.array(words), labels.astype(str)).astype(np.int64)
+
+
+def _held_out(labels: Array, classes: int, data: Data, where: str) -> NDArray[np.bool_]:
+    """Return which samples test: of each class a share of `data.test_fraction`, after a shuffle by `data.seed`."""
+    rng = np.random.default_rng(data.seed)
+    test = np.zeros(len(labels), bool)
+    for label in range(classes):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        count = max(1, round(len(rows) * data.test_fraction))
+        if count >= len(rows):
+            raise DataError(f"{where}: class {label} must have samples to train and to test, but has {len(rows)}")
+        test[rows[:count]] = True
+    return test
 
 
 def _count_classes(train: Array, test: Array, where: str) -> int:
@@ -213,95 +325,3 @@ def _of_codes(arrays: dict[str, Array], where: str) -> Dataset:
         raise DataError(f"{where}: codes from {codes.min()} to {codes.max()} are no codes of {kind}")
     names = tuple(map(str, range(int(labels.max()) + 1))) if labels.size else ()
     return Dataset(codes[:0], labels[:0], codes, labels, input_type=kind, names=names)
-
-
-def table(path: Path, data: Data) -> Dataset:
-    """Return the Dataset of a CSV file: a row of names, then numbers; the column `data.label` holds the class.
-
-    Each class is split by `data.test_fraction` after a shuffle by `data.seed`.
-
-    Raises: DataError naming row and column of what is no number; ConfigError if there is no such label column.
-    """
-    features, values, labels = read_csv(path, data.label)
-    classes = _count_classes(labels, labels, str(path))
-    rng = np.random.default_rng(data.seed)
-    test = np.zeros(len(labels), bool)
-    for label in range(classes):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        count = max(1, round(len(rows) * data.test_fraction))
-        if count >= len(rows):
-            raise DataError(f"{path}: class {label} must have samples to train and to test, but has {len(rows)}")
-        test[rows[:count]] = True
-    steps = Preprocessing.fit(data.normalize, data.bits, features, values[~test])
-    kind = FixedPoint(data.bits, 0, signed=False)
-    if data.normalize is Normalize.NONE:
-        codes, fraction = grid(values)
-        kind = smallest(int(codes.min()), int(codes.max()), fraction)
-        if kind.width > MAX_INPUT_BITS:
-            raise DataError(
-                f"{path}: values need {kind.width} bits to be exact, more than {MAX_INPUT_BITS}; set data.normalize to "
-                "'feature' or 'sample'"
-            )
-        steps = replace(steps, bits=kind.width, scale=(2.0**fraction,))
-    small = np.uint8 if not kind.signed and kind.width <= 8 else np.int32
-    return Dataset(
-        x_train=steps.codes(values[~test]).astype(small),
-        y_train=labels[~test],
-        x_test=steps.codes(values[test]).astype(small),
-        y_test=labels[test],
-        input_type=kind,
-        names=tuple(map(str, range(classes))),
-        preprocessing=steps,
-    )
-
-
-def _read_npz(path: Path) -> dict[str, Array]:
-    """Read the four arrays of an .npz file, or those of `save_codes`."""
-    if not path.is_file():
-        raise DataError(f"data file {path} does not exist")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if {"codes", "type"} <= set(file.files):
-                return {key: file[key] for key in file.files}
-            missing = [key for key in KEYS if key not in file.files]
-            if missing:
-                raise DataError(f"{path} must hold {', '.join(KEYS)}; {missing[0]} is missing")
-            return {key: file[key] for key in KEYS}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
-        raise DataError(f"{path} is not a readable .npz file: {error}") from error
-
-
-def _read_idx_folder(folder: Path) -> dict[str, Array]:
-    """Read the four IDX files of a folder, each plain or with .gz."""
-    arrays: dict[str, Array] = {}
-    for key, names in IDX_FILES.items():
-        found = [folder / (name + end) for name in names for end in ("", ".gz") if (folder / (name + end)).is_file()]
-        if not found:
-            raise DataError(f"{folder} must hold the IDX file {names[0]} or {names[0]}.gz; it does not")
-        arrays[key] = read_idx(found[0])
-    return arrays
-
-
-def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Return the uint8 array of an IDX file, plain or gzipped.
-
-    Source: http://yann.lecun.com/exdb/mnist/: two zero bytes, the type (8: unsigned byte), the number of axes, each
-    size as a big-endian 32-bit number, then the data row-major.
-    Raises: DataError if the file is damaged or of another type.
-    """
-    try:
-        raw = path.read_bytes()
-        if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    if len(raw) < 4 or raw[:3] != b"\0\0\x08" or len(raw) < 4 + 4 * raw[3]:
-        raise DataError(
-            f"{path} must be an IDX file of unsigned bytes; its first bytes are {raw[:4].hex(' ') or 'none'}"
-        )
-    axes = raw[3]
-    shape = tuple(int(n) for n in np.frombuffer(raw, ">u4", axes, 4))
-    wanted, found = int(np.prod(shape, dtype=np.int64)), len(raw) - 4 - 4 * axes
-    if found != wanted:
-        raise DataError(f"{path} must hold {wanted} bytes of data for its shape {shape}, not {found}; is it cut off?")
-    return np.frombuffer(raw, np.uint8, wanted, 4 + 4 * axes).reshape(shape)

@@ -23,11 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from fpgaml.audit.audit import IMAGES, Images, load_images
+from fpgaml.audit.audit import IMAGES
 from fpgaml.card.built import as_built
 from fpgaml.card.runcard import RunCard
 from fpgaml.card.toml import card_of
 from fpgaml.datasets.dataset import save_codes
+from fpgaml.datasets.proof_images import Images, load_images
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.exact import emulate
 from fpgaml.flow import verbs
@@ -81,7 +82,8 @@ def convert_model(
     model: Path,
     *,
     name: str | None = None,
-    data: Path | None = None,
+    data: Path | str | None = None,
+    label: str | None = None,
     input_type: FixedPoint | None = None,
     input_scale: str | None = None,
     scale_bits: int | None = None,
@@ -91,7 +93,7 @@ def convert_model(
 ) -> Conversion:
     """Make a proved HLS project of a Keras model's file, or of a saved Network (.npz), in the folder `<base>/<name>`.
 
-    name: of the run and the C++ function; made from the file's name if not given. data, input_type, input_scale,
+    name: of the run and the C++ function; made from the file's name if not given. data, label, input_type, input_scale,
     scale_bits: as `audit` has them; all images of `data` are simulated. design: keys of a card's [design].
 
     Raises: BitMismatch with the first layer that differs; ConfigError, DataError, FormatError or UnsupportedLayer for
@@ -108,7 +110,7 @@ def convert_model(
         built, wanted = as_built(card, source.network)
         check_design(built, wanted)
         tensor_types(built)  # refuses accumulators wider than any type
-        images = _images(source.network, data, input_scale)
+        images = _images(source.network, data, input_scale, label)
         workspace = _workspace(card, Path(model))
         _write(workspace, source, images)
     summary = f"{len(source.network.layers)} layers; {len(images.codes):,} images, {images.data}"
@@ -158,10 +160,10 @@ def _card(name: str, model: Path, design: Mapping[str, Any], base: Path | None) 
     return card_of(table, "options", (base or Path(RunCard().output.folder)) / name)
 
 
-def _images(network: Network, data: Path | None, scale: str | None) -> Images:
+def _images(network: Network, data: Path | str | None, scale: str | None, label: str | None) -> Images:
     """Return the images to simulate. Raises: DataError if they or their labels do not fit the network."""
     kind, count = network.input.type, IMAGES if data is None else sys.maxsize
-    images = load_images(data, network.input.dims, kind, count, scale)
+    images = load_images(data, network.input.dims, kind, count, scale, label)
     outputs = max(2, int(np.prod(network.shapes[network.output.name])))
     if images.labels is not None and not 0 <= images.labels.min() <= images.labels.max() < outputs:
         raise DataError(

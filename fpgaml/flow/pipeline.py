@@ -195,6 +195,8 @@ def named_files(card: RunCard, sections: Collection[str]) -> dict[str, str]:
     found = {}
     if "data" in sections:
         found["data"] = source if source in NAMED else digest_of(card.folder / source)
+        others = {"test": card.data.test, "validation": card.data.validation}
+        found |= {what: digest_of(card.folder / name) for what, name in others.items() if name}
     if "compression" in sections and teacher:
         found["teacher"] = digest_of(card.folder / teacher)
     if "model" in sections and module:

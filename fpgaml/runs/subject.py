@@ -81,9 +81,9 @@ class Subject:
     @property
     def training(self) -> tuple[Codes, NDArray[np.int64]]:
         """Training images as codes of the network's input, with labels: those that `fpgaml run` holds out."""
-        from fpgaml.training.fit import split
+        from fpgaml.training.fit import split_of
 
-        held_out = split(len(self.data.x_train), HELD_OUT, 0)[1]
+        held_out = split_of(self.data, HELD_OUT, 0)[1]
         return self._shaped(self.data.x_train[held_out]), self.data.y_train[held_out].astype(np.int64)
 
     @property

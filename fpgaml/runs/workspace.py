@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 
+from fpgaml.card.origin import origins
 from fpgaml.card.runcard import RunCard
 from fpgaml.card.toml import to_toml
 from fpgaml.errors import ConfigError, FormatError
@@ -93,7 +94,8 @@ class Workspace:
 
     def save_state(self) -> None:
         """Write run.json."""
-        text = json.dumps({"fpgaml": 1, "name": self.card.name, "steps": self.state}, indent=1)
+        card = origins(self.card, self.folder)
+        text = json.dumps({"fpgaml": 1, "name": self.card.name, "card": card, "steps": self.state}, indent=1)
         self.write("run.json", lambda path: path.write_text(text, encoding="utf-8"))
 
     def forget(self, step: str) -> None:

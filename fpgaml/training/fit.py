@@ -59,7 +59,7 @@ def train(
     if training.epochs == 0:
         return History((), 0, "no epochs asked for")
     keras.utils.set_random_seed(training.seed)
-    learn, held_out = split(len(dataset.x_train), training.validation_split, training.seed)
+    learn, held_out = split_of(dataset, training.validation_split, training.seed)
     logits = logits_model(model)
     if logits is model:
         logits = keras.Model(model.inputs[0], model.outputs[0])  # the caller's own is not compiled
@@ -77,7 +77,8 @@ def train(
     wanted = teacher.targets(dataset.y_train) if teacher else dataset.y_train[:, np.newaxis].astype(np.float32)
     logits.optimizer.build(logits.trainable_variables)  # before tracing, which else happens twice
     watch = _Watch(model, logits, training, progress, dataset, held_out, pruner, steps)
-    images = _batches(dataset, wanted, learn, training.batch, training.seed)
+    weights = None if teacher else class_weights(dataset.y_train[learn], dataset.classes, training)
+    images = _batches(dataset, wanted, learn, training, weights)
     with fused(logits), pruner.attached() if pruner else nullcontext():
         logits.fit(images, epochs=training.epochs, callbacks=[watch], verbose=0, shuffle=False)
     return watch.finish()
@@ -174,6 +175,31 @@ def entropy_loss(binary: bool) -> keras.losses.Loss:
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
+def split_of(dataset: Dataset, share: float, seed: int) -> tuple[Array, Array]:
+    """Return `split` of a data set's training images; those that it holds out itself, if it does."""
+    count = len(dataset.x_train)
+    if dataset.validation:
+        return np.arange(count - dataset.validation), np.arange(count - dataset.validation, count)
+    return split(count, share, seed)
+
+
+def class_weights(labels: Array, classes: int, training: Training) -> Array | None:
+    """Return how much an image of each class counts, (classes,), with a mean over all images of 1; None if all alike.
+
+    Raises: ConfigError unless each class has one weight.
+    """
+    if training.class_weights == "equal":
+        return None
+    counts = np.bincount(labels, minlength=classes).astype(np.float64)
+    given = training.class_weights
+    weights = 1 / np.maximum(counts, 1) if given == "balanced" else np.asarray(given, np.float64)
+    if len(weights) != classes:
+        raise ConfigError(
+            f"training.class_weights must have one weight for each of the {classes} classes, not {len(weights)}"
+        )
+    return np.asarray(weights * counts.sum() / (weights * counts).sum(), np.float32)
+
+
 def split(count: int, share: float, seed: int) -> tuple[Array, Array]:
     """Return the numbers of the images to learn from and of those held out, `share` of them, shuffled by `seed`.
 
@@ -203,17 +229,25 @@ def _accuracy(targets: Tensor, logits: Tensor) -> Tensor:
     return tf.cast(found == targets[:, 0], tf.float32)
 
 
-def _batches(dataset: Dataset, targets: Array, chosen: Array, batch: int, seed: int) -> tf.data.Dataset:
-    """Return shuffled batches of (images, targets); another order each epoch, the same in each run."""
+def _batches(
+    dataset: Dataset, targets: Array, chosen: Array, training: Training, weights: Array | None
+) -> tf.data.Dataset:
+    """Return shuffled batches of (images, targets), and the `weights` of their classes if there are any.
+
+    Another order each epoch, the same in each run.
+    """
     codes = tf.constant(dataset.x_train)
     wanted = tf.constant(targets)
     step = tf.constant(dataset.input_type.step, tf.float32)
 
-    def gather(numbers: Any) -> Any:
-        return tf.cast(tf.gather(codes, numbers), tf.float32) * step, tf.gather(wanted, numbers)
+    counts = None if weights is None else tf.constant(weights[dataset.y_train])
 
-    numbers = tf.data.Dataset.from_tensor_slices(chosen).shuffle(len(chosen), seed=seed)
-    return numbers.batch(batch).map(gather, num_parallel_calls=1).prefetch(8)
+    def gather(numbers: Any) -> Any:
+        batch = tf.cast(tf.gather(codes, numbers), tf.float32) * step, tf.gather(wanted, numbers)
+        return batch if counts is None else (*batch, tf.gather(counts, numbers))
+
+    numbers = tf.data.Dataset.from_tensor_slices(chosen).shuffle(len(chosen), seed=training.seed)
+    return numbers.batch(training.batch).map(gather, num_parallel_calls=1).prefetch(8)
 
 
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types

@@ -37,7 +37,7 @@ from fpgaml.exact.pareto import pareto
 from fpgaml.frontend.folding import WEIGHTED
 from fpgaml.frontend.read import read
 from fpgaml.training.compression import compress
-from fpgaml.training.fit import split
+from fpgaml.training.fit import split_of
 from fpgaml.training.twin import CALIBRATION_IMAGES, twin
 
 WIDTHS = (2, 3, 4, 5, 6, 8)
@@ -110,7 +110,7 @@ def search(
     folder.mkdir(parents=True, exist_ok=True)
     end = time.monotonic() + 60 * minutes
     done = {point.name: point for point in _load(folder, card)}
-    held = split(len(dataset.x_train), card.training.validation_split or 0.1, card.training.seed)[1]
+    held = split_of(dataset, card.training.validation_split or 0.1, card.training.seed)[1]
     say("measuring how few bits each layer can bear")
     plan = candidates(model, sensitivity(card, model, dataset, held[:PROBE_IMAGES]))
     while len(done) < points and time.monotonic() < end:

@@ -154,6 +154,7 @@ def split_folds(dataset: Dataset, folds: int, seed: int) -> Iterator[Dataset]:
             y_train=dataset.y_train[learn],
             x_test=dataset.x_train[held],
             y_test=dataset.y_train[held],
+            validation=0,
         )
 
 

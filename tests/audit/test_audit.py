@@ -304,7 +304,7 @@ def test_pixels_times_a_scale(tmp_path):
 
 def test_no_data_file(tmp_path):
     (tmp_path / "x.npy").write_text("text")
-    with pytest.raises(DataError, match=r"x\.npy is no \.npy or \.npz file of numbers: "):
+    with pytest.raises(DataError, match=r"x\.npy is not a readable \.npy file: its first bytes are another kind's"):
         load_images(tmp_path / "x.npy", (8,), PIXEL, 10)
     with pytest.raises(DataError, match=r"none\.npy does not exist$"):
         load_images(tmp_path / "none.npy", (8,), PIXEL, 10)

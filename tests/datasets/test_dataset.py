@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from fpgaml.card.sections import Data, Normalize
-from fpgaml.datasets.dataset import PIXEL, images, load, read_idx, save_codes
+from fpgaml.datasets.dataset import images, load, save_codes
+from fpgaml.datasets.files import read_idx
 from fpgaml.errors import ConfigError, DataError
-from fpgaml.ir.fixed import FixedPoint
+from fpgaml.ir.fixed import PIXEL, FixedPoint
 
 
 def idx(array):
@@ -113,7 +114,8 @@ def test_missing_sources(tmp_path):
     for source, message in (
         (
             "gone",
-            "data.source must be 'mnist', 'fashion_mnist', an .npz or .csv file or a folder of IDX files; "
+            "data.source must be 'mnist', 'fashion_mnist', 'cifar10', an .npz, .npy, .csv, IDX or .mat file, or a "
+            "folder of IDX, CIFAR-10 or SVHN files; "
             f"{tmp_path / 'gone'} does not exist",
         ),
         ("gone.npz", f"data file {tmp_path / 'gone.npz'} does not exist"),
@@ -164,7 +166,8 @@ STRANGE = [
      "1; number the classes 0, 1, 2, ..."),
     ({"y_train": np.array([0, 1, 50_000, 0, 1, 0])}, "labels must be 0 to 50000 without gaps, but no training image "
      "has label 2; number the classes 0, 1, 2, ..."),
-    ({"y_train": np.eye(6, dtype=int)}, "y_train must have one label for each of the 6 images, not shape (6, 6)"),
+    ({"y_train": np.eye(6, dtype=int)}, "y_train must have one label for each of the 6 images, not shape (6, 6); it "
+     "is one-hot: store y.argmax(axis=1)"),
     ({"y_train": np.zeros(6, int)}, "labels must be of two or more classes, not only 0"),
     ({"y_test": np.array([0, 1, 2, 0])}, "test labels must be among the training labels; 2 is not"),
 ]  # fmt: skip

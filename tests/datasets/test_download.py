@@ -9,11 +9,12 @@ import pytest
 
 from fpgaml.card.toml import card_of
 from fpgaml.datasets.dataset import load
-from fpgaml.datasets.download import CLASSES, fashion_mnist
+from fpgaml.datasets.download import DOWNLOADS, download
 from fpgaml.datasets.sources import load_data
 from fpgaml.errors import DataError
 from fpgaml.flow.pipeline import named_files
 
+CLASSES = DOWNLOADS["fashion_mnist"].classes
 CARD = {"data": {"source": "fashion_mnist"}}
 
 
@@ -28,11 +29,11 @@ def arrays(classes=10):
 
 
 def test_it_is_a_dataset_with_the_names_of_the_classes(monkeypatch, capsys):
-    def load_data():
+    def answer():
         sys.stdout.write("Downloading data from here\n")
         return arrays()
 
-    serve(monkeypatch, load_data)
+    serve(monkeypatch, answer)
     found = load_data(card_of(CARD))
     (x_train, y_train), (x_test, y_test) = arrays()
     for ours, theirs in zip((found.x_train[..., 0], found.x_test[..., 0]), (x_train, x_test), strict=True):
@@ -71,7 +72,7 @@ def test_no_network(monkeypatch):
 
 def test_a_damaged_download(monkeypatch):
     serve(monkeypatch, lambda: gzip.decompress(gzip.compress(b"images")[:-4]))
-    assert refusal(fashion_mnist) == (
+    assert refusal(download, "fashion_mnist") == (
         "fashion_mnist: what Keras downloaded before must be four whole .gz files, but is damaged (Compressed file "
         "ended before the end-of-stream marker was reached); remove datasets/fashion-mnist in ~/.keras (or "
         "$KERAS_HOME) to download it again"
@@ -80,7 +81,7 @@ def test_a_damaged_download(monkeypatch):
 
 def test_another_number_of_classes(monkeypatch):
     serve(monkeypatch, lambda: arrays(classes=3))
-    assert refusal(fashion_mnist) == (
+    assert refusal(download, "fashion_mnist") == (
         "fashion_mnist: labels must be of the 10 classes T-shirt/top, Trouser, Pullover, Dress, Coat, Sandal, Shirt, "
         "Sneaker, Bag, Ankle boot, not of 3"
     )

@@ -297,7 +297,8 @@ def test_data_that_do_not_fit(files, tmp_path):
     )
     np.savez(data, x_test=np.zeros((4, 8), np.uint8), y_test=np.eye(4))
     assert refused(DataError, model, tmp_path, data=data) == (
-        f"labels in {data} must be one whole number for each of its 4 images, not float64 of shape (4, 4)"
+        f"labels in {data} must be one whole number for each of its 4 images, not float64 of shape (4, 4); "
+        "they are one-hot: store argmax(axis=1)"
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fpgaml.card.sections import Normalize
-from fpgaml.datasets.dataset import Preprocessing
+from fpgaml.datasets.tables import Preprocessing
 from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
 from fpgaml.project.driver import RUN_FOREVER, Accelerator, Features, Port, Settings
 

@@ -1,0 +1,135 @@
+"""Samples to hold executions of a model against each other with, as codes of the type that its input has.
+
+    load_images(Path("images.npz"), (28, 28, 1), PIXEL, 500)     a file's test samples, with their labels
+    load_images("mnist", (784,), PIXEL, 500)                     a set with a name
+    load_images(None, (784,), PIXEL, 500)                        MNIST's test images if they fit, else random codes
+
+Unlike a Dataset nothing is fitted or divided here: the model says what its input is, and the samples must be that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fpgaml.datasets.dataset import NAMED, is_one_hot
+from fpgaml.datasets.files import Samples, read
+from fpgaml.datasets.inputs import nearest_of
+from fpgaml.datasets.scaled import scaled_codes
+from fpgaml.datasets.sources import load_source
+from fpgaml.errors import DataError
+from fpgaml.ir.fixed import PIXEL, Codes, FixedPoint
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Input codes (images, *shape), labels if there are any, and where they come from."""
+
+    codes: Codes
+    labels: Codes | None
+    data: str
+
+
+def load_images(
+    source: Path | str | None,
+    shape: tuple[int, ...],
+    kind: FixedPoint,
+    count: int,
+    scale: str | None = None,
+    label: str | None = None,
+) -> Images:
+    """Return at most `count` images as codes of `kind`: of a file or set, else MNIST's test images, else random codes.
+
+    With a `scale` such as "1/255" the images are raw integers that the model reads times the scale; the codes are the
+    nearest of `kind`. Real numbers must be on the grid of pixels; those of another type are rounded to it, which
+    `Images.data` says. `label` names the column, array or file of the labels.
+
+    Raises: DataError if the file's shape or values do not fit the input.
+    """
+    if source is not None and str(source) not in NAMED:
+        return _from_file(Path(source), shape, kind, count, scale, label)
+    if source is not None or (shape in ((28, 28, 1), (28, 28), (784,)) and (kind == PIXEL or scale)):
+        found = load_source(str(source or "mnist"))
+        pixels = found.x_test[:count]
+        _check_shape(str(source), pixels, shape)
+        raw = pixels.reshape(-1, *shape).astype(np.int64)
+        codes = scaled_codes(raw, scale, nearest_of(kind)) if scale else raw
+        title = "MNIST test images" if source in (None, "mnist") else f"{source} test images"
+        return Images(codes, found.y_test[:count].astype(np.int64), title)
+    rng = np.random.default_rng(0)
+    return Images(rng.integers(kind.low, kind.high + 1, (count, *shape)), None, "random codes (seed 0)")
+
+
+def _check_shape(where: str, array: Array, shape: tuple[int, ...]) -> None:
+    if array.ndim < 1 or int(np.prod(array.shape[1:])) != int(np.prod(shape)) or not len(array):
+        wanted = ", ".join(map(str, shape))
+        raise DataError(f"images in {where} must have shape (images, {wanted}) as the model's input, not {array.shape}")
+
+
+def _from_file(
+    path: Path, shape: tuple[int, ...], kind: FixedPoint, count: int, scale: str | None, label: str | None
+) -> Images:
+    contents = read(path, label)
+    samples = contents.tested
+    _check_shape(str(path), samples.values, shape)
+    labels = _labels(samples, path, count)
+    array = samples.values[:count].reshape(-1, *shape)
+    if scale:
+        return Images(scaled_codes(array, scale, nearest_of(kind)), labels, f"{path.name} times {scale}")
+    if "type" in contents.extra and (own := FixedPoint.parse(str(contents.extra["type"]))) != kind:
+        raise DataError(f"images in {path} are codes of {own}, and the model takes codes of {kind}")
+    if np.issubdtype(array.dtype, np.integer):
+        if not kind.holds(array):
+            raise DataError(
+                f"images in {path} are integers from {array.min()} to {array.max()}, which are no codes of {kind}, "
+                f"{kind.low} to {kind.high}; state their type with --input-type"
+            )
+        return Images(array.astype(np.int64), labels, str(path.name))
+    if not np.issubdtype(array.dtype, np.floating):
+        raise DataError(f"images in {path} must be numbers, not {array.dtype}")
+    codes, off = _rounded(array, path, kind)
+    said = f"; {off:,} of {array.size:,} values rounded to the grid of {kind}" if off else ""
+    return Images(codes, labels, f"{path.name}{said}")
+
+
+def _rounded(array: Array, path: Path, kind: FixedPoint) -> tuple[Codes, int]:
+    """Return real numbers as the nearest codes, and how many were not on the grid. Raises: DataError."""
+    exact = np.ldexp(array.astype(np.float64), kind.fraction)
+    codes = nearest_of(kind).encode(array)
+    wrong = codes != exact
+    beyond = np.abs(codes - exact) > 0.5
+    if not (beyond if kind != PIXEL else wrong).any():
+        return codes, int(wrong.sum())
+    if kind != PIXEL:
+        raise DataError(
+            f"images in {path} have values from {array.min():g} to {array.max():g}, which leave the range of {kind}, "
+            f"{kind.decode(kind.low):g} to {kind.decode(kind.high):g}; state a wider --input-type"
+        )
+    raise DataError(
+        f"images in {path}: {int(wrong.sum()):,} of {wrong.size:,} values are not on the grid of {kind}, multiples "
+        f"of {kind.step:g} from {kind.decode(kind.low):g} to {kind.decode(kind.high):g}; the first is "
+        f"{float(array[wrong][0])!r}. A pixel divided by 255 is on no grid: divide by 256, or state --input-type"
+    )
+
+
+def _labels(samples: Samples, path: Path, count: int) -> Codes | None:
+    """Return whole numbers from labels of any kind; words by their order. Raises: DataError."""
+    labels = samples.labels
+    if labels is None:
+        return None
+    total = len(samples.values)
+    wanted = f"labels in {path} must be one whole number for each of its {total} images"
+    if labels.shape[:1] == (total,) and is_one_hot(labels):
+        raise DataError(f"{wanted}, not {labels.dtype} of shape {labels.shape}; they are one-hot: store argmax(axis=1)")
+    if labels.dtype.kind in "US":
+        return np.unique(labels, return_inverse=True)[1][:count].astype(np.int64)
+    whole = np.issubdtype(labels.dtype, np.number) and np.array_equal(labels, np.rint(labels))
+    if labels.shape not in ((total,), (total, 1)) or not whole:
+        raise DataError(f"{wanted}, not {labels.dtype} of shape {labels.shape}")
+    return labels.reshape(-1)[:count].astype(np.int64)
