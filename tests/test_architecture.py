@@ -130,6 +130,14 @@ def test_version_is_the_same_everywhere():
     assert f"version: {fpgaml.__version__}\n" in citation
 
 
+def test_a_tag_is_the_version():
+    """docs/releasing.md: a commit tagged vX.Y.Z has version X.Y.Z in its files."""
+    done = subprocess.run(
+        ["git", "tag", "--points-at", "HEAD", "v*"], capture_output=True, text=True, check=False, cwd=PACKAGE.parent
+    )
+    assert set(done.stdout.split()) <= {f"v{fpgaml.__version__}"}
+
+
 def test_no_file_is_named_for_nothing():
     vague = {"utils.py", "base.py", "helpers.py", "manager.py", "core.py", "common.py", "misc.py"}
     assert not [p for p in modules() if p.name in vague]
