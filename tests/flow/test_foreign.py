@@ -16,7 +16,7 @@ from fpgaml.backend import cpp
 from fpgaml.card.toml import load_card
 from fpgaml.datasets.sources import load_data
 from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError, UnsupportedLayer
-from fpgaml.flow import deploy, verbs
+from fpgaml.flow import deploy
 from fpgaml.frontend import store
 from fpgaml.ir.fixed import FixedPoint
 from fpgaml.ir.saving import load, save
@@ -198,7 +198,7 @@ def test_one_wrong_weight_is_found_and_its_layer_named(files, tmp_path, monkeypa
         spoil(folder)
         return made
 
-    monkeypatch.setattr(verbs, "convert", wrong)
+    monkeypatch.setattr(cpp, "convert", wrong)
     with pytest.raises(BitMismatch) as caught:
         convert_model(files / "two-branches.keras", data=files / "few.npz", base=tmp_path)
     assert re.match(
@@ -220,7 +220,7 @@ def test_a_wrong_weight_later_is_found_by_simulate_and_mended_by_converting_agai
 
 
 def test_what_did_not_change_is_not_done_again(files, copy, monkeypatch):
-    monkeypatch.setattr(verbs, "convert", None)
+    monkeypatch.setattr(cpp, "convert", None)
     again = convert_model(files / "two-branches.keras", data=files / "few.npz", base=copy.parent)
     assert again.summary == "0 of 120 logits differ: emulator = C simulation = QKeras"
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from fpgaml.backend import cpp
 from fpgaml.cli.show_precision import save_figures, whole_numbers
 from fpgaml.datasets.dataset import Dataset
 from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError
@@ -86,12 +87,12 @@ def test_one_wrong_bit_in_c_simulation_is_found(files, monkeypatch):
     logits = run(network, codes)
     wrong = logits.copy()
     wrong[3, 1] ^= 1
-    monkeypatch.setattr(subjects.verbs, "convert", lambda *args: None)
-    monkeypatch.setattr(subjects.verbs, "simulate", lambda *args: logits)
-    assert subjects.prove(network, codes, files / "p" / "hls") == 15
-    monkeypatch.setattr(subjects.verbs, "simulate", lambda *args: wrong)
+    monkeypatch.setattr(cpp, "convert", lambda *args: None)
+    monkeypatch.setattr(cpp, "simulate", lambda *args: logits)
+    assert cpp.prove(network, codes, files / "p" / "hls") == 15
+    monkeypatch.setattr(cpp, "simulate", lambda *args: wrong)
     with pytest.raises(BitMismatch) as error:
-        subjects.prove(network, codes, files / "p" / "hls")
+        cpp.prove(network, codes, files / "p" / "hls")
     left, right = tensor_types(network)["fc1"].decode([logits[3, 1], wrong[3, 1]]).tolist()
     assert str(error.value) == (
         "C simulation differs from the emulator: layer 'fc1': 1 of 15 values differ; the first at image 3, channel "
