@@ -295,7 +295,7 @@ def _(layer: Activation, place: Place) -> Step:
         return lambda x: finish(np.maximum(x, 0))
     kind = word(x_range, middle)
     slope = Weights.of(np.array([layer.slope]))
-    code, up = kind(slope.codes[0]), kind(1 << slope.type.fraction)
+    code, up = kind(slope.codes[0]), kind(1 << min(slope.type.fraction, 62))
 
     def leaky(x: Array) -> Array:
         x = x.astype(kind, copy=False)
@@ -321,7 +321,7 @@ def _(layer: ArgMax, place: Place) -> Step:
 @prepare.register
 def _(layer: Add, place: Place) -> Step:
     kind = word(*place.inputs, place.output)
-    ups = [kind(1 << (place.output.fraction - i.fraction)) for i in place.inputs]
+    ups = _ups(place, kind)
 
     def add(*xs: Array) -> Array:
         y = xs[0].astype(kind) * ups[0]
@@ -341,7 +341,7 @@ def _(layer: Multiply, place: Place) -> Step:
 @prepare.register
 def _(layer: Concatenate, place: Place) -> Step:
     kind = word(place.output)
-    ups = [kind(1 << (place.output.fraction - i.fraction)) for i in place.inputs]
+    ups = _ups(place, kind)
     return lambda *xs: np.concatenate([x.astype(kind) * up for x, up in zip(xs, ups, strict=True)], axis=-1)
 
 
@@ -357,27 +357,15 @@ def _(layer: Pad, place: Place) -> Step:
 
 
 def divide(total: Codes, count: Codes, fraction: int, kind: FixedPoint) -> Codes:
-    """Return ``total / count`` as codes of `kind`, rounded once, in integers. total has `fraction` fraction bits."""
-    up = kind.fraction - fraction
-    top, bottom = (total << up, count) if up >= 0 else (total, count << -up)
-    floor, rest = np.divmod(top, bottom)
-    twice = 2 * rest
-    match kind.rounding:
-        case Rounding.TRN:
-            step = np.zeros_like(rest, bool)
-        case Rounding.TRN_ZERO:
-            step = (top < 0) & (rest != 0)
-        case Rounding.RND:
-            step = twice >= bottom
-        case Rounding.RND_MIN_INF:
-            step = twice > bottom
-        case Rounding.RND_INF:
-            step = np.where(top >= 0, twice >= bottom, twice > bottom)
-        case Rounding.RND_ZERO:
-            step = np.where(top >= 0, twice > bottom, twice >= bottom)
-        case Rounding.RND_CONV:
-            step = (twice > bottom) | ((twice == bottom) & (floor % 2 == 1))
-    return kind.cast(floor + step, kind.fraction)
+    """Return ``total / count`` as codes of `kind`, rounded once, in integers. total has `fraction` fraction bits.
+
+    The quotient gets two bits more, which say whether its rest is nothing, less than a half, a half or more than one:
+    all that any rounding asks.
+    """
+    up = max(kind.fraction - fraction, 0)
+    whole, rest = np.divmod(total << up, count)
+    beyond = (rest > 0).astype(np.int64) + (2 * rest >= count) + (2 * rest > count)
+    return kind.cast(4 * whole + beyond, fraction + up + 2)
 
 
 def pool_counts(layer: AveragePool | MaxPool, x_shape: Shape, y_shape: Shape) -> Codes:
@@ -390,7 +378,8 @@ def pool_counts(layer: AveragePool | MaxPool, x_shape: Shape, y_shape: Shape) ->
 def _caster(x_range: Interval, kind: FixedPoint, y_range: Interval) -> Step:
     """Return the function that casts codes of `x_range` to `kind`, in floating point where that is exact."""
     drop = x_range.fraction - kind.fraction
-    compute, result = word(x_range, Interval.of(kind)), word(y_range)
+    spare = x_range.at(x_range.fraction + 1)  # a bit more, for the half that rounding adds
+    compute, result = word(spare, Interval.of(kind)), word(y_range)
     fits = kind.overflow in (Overflow.SAT, Overflow.SAT_SYM)
     if not fits or compute is np.int64 or abs(drop) > 100:
         return lambda x: kind.cast(x.astype(np.int64), x_range.fraction).astype(result, copy=False)
@@ -430,6 +419,11 @@ def _aligned_weights(kernel: Weights, bias: Weights, place: Place, kind: Word) -
     spare = place.output.fraction - place.inputs[0].fraction - kernel.type.fraction
     lift = place.output.fraction - bias.type.fraction
     return (kernel.codes << spare).astype(kind), (bias.codes << lift).astype(kind)
+
+
+def _ups(place: Place, kind: Word) -> list[Any]:
+    """Return the factor that brings each input onto the output's grid; beyond 62 bits only zero can be there."""
+    return [kind(1 << min(place.output.fraction - i.fraction, 62)) for i in place.inputs]
 
 
 def _taps(window: Shape, strides: Shape, out: Shape) -> list[tuple[slice, ...]]:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import singledispatch
+from math import prod
 
 import numpy as np
 
@@ -84,18 +85,22 @@ class Interval:
 def intervals(network: Network) -> Mapping[str, Interval]:
     """Return the codes each layer's output can take, for any input whatever. For accumulators, partial sums too.
 
-    Raises: ConfigError if an accumulator would need more than 63 bits.
+    Raises: ConfigError if an accumulator, or what is computed before a cast, would need more than 63 bits.
     """
     found: dict[str, Interval] = {}
     for layer in network:
-        interval = output_interval(layer, *(found[s] for s in layer.sources))
-        if interval.bits > MAX_WIDTH:
-            raise ConfigError(
-                f"layer {layer.name!r} needs {interval.bits} bits to be exact, more than {MAX_WIDTH}: "
-                "give its weights or its input fewer bits"
-            )
-        found[layer.name] = interval
+        found[layer.name] = _fitting(layer, output_interval(layer, *(found[s] for s in layer.sources)))
     return found
+
+
+def _fitting(layer: Layer, interval: Interval) -> Interval:
+    """Return `interval` if an int64 holds it. Raises: ConfigError that names the layer."""
+    if interval.bits > MAX_WIDTH:
+        raise ConfigError(
+            f"layer {layer.name!r} needs {interval.bits} bits to be exact, more than {MAX_WIDTH}: "
+            "give its weights or its input fewer bits"
+        )
+    return interval
 
 
 @once
@@ -164,12 +169,19 @@ def _(layer: Pad, *inputs: Interval) -> Interval:
 
 @output_interval.register
 def _(layer: AveragePool, *inputs: Interval) -> Interval:
+    _fitting(layer, quotient(layer, inputs[0]))
     return _cast(inputs[0], layer.type)
+
+
+def quotient(layer: AveragePool, x: Interval) -> Interval:
+    """Return the sums of windows on the grid that they are divided on: two bits finer than both x and the mean."""
+    count = prod(layer.window)
+    return Interval(x.low * count, x.high * count, x.fraction).at(max(x.fraction, layer.type.fraction) + 2)
 
 
 @output_interval.register
 def _(layer: Activation, *inputs: Interval) -> Interval:
-    return _cast(before_cast(layer, inputs[0]), layer.type)
+    return _cast(_fitting(layer, before_cast(layer, inputs[0])), layer.type)
 
 
 @singledispatch
@@ -249,7 +261,9 @@ def _weighted_sum(kernel: Weights, bias: Weights, x: Interval) -> Interval:
     """Return the accumulator interval. kernel: (..., outputs), summed over all axes but the last."""
     fraction = max(x.fraction + kernel.type.fraction, bias.type.fraction)
     flat = kernel.codes.reshape(-1, kernel.codes.shape[-1])
-    positive = np.maximum(flat, 0).sum(axis=0).astype(object)  # object: Python integers cannot overflow
+    if kernel.type.width + len(flat).bit_length() > MAX_WIDTH:
+        flat = flat.astype(object)  # Python integers cannot overflow; for all others the sums fit int64
+    positive = np.maximum(flat, 0).sum(axis=0).astype(object)
     negative = np.minimum(flat, 0).sum(axis=0).astype(object)
     offset = bias.codes.astype(object) * (1 << (fraction - bias.type.fraction))
     low, high = min(x.low, 0), max(x.high, 0)
@@ -261,15 +275,14 @@ def _weighted_sum(kernel: Weights, bias: Weights, x: Interval) -> Interval:
 
 def _cast(x: Interval, kind: FixedPoint) -> Interval:
     """Return the codes that a cast of `x` to `kind` can give (casts are monotone unless they wrap or zero)."""
-    whole = Interval.of(kind)
-    if x.bits > MAX_WIDTH - 1:
-        return whole
-    ends = _unbounded(kind).cast(np.array([x.low, x.high]), x.fraction)
-    low, high = int(ends[0]), int(ends[1])
-    if kind.overflow in (Overflow.WRAP, Overflow.SAT_ZERO):
-        inside = kind.low <= low and high <= kind.high
-        return Interval(low, high, kind.fraction) if inside else whole
-    return Interval(min(max(low, kind.low), kind.high), min(max(high, kind.low), kind.high), kind.fraction)
+    ends = np.array([x.low, x.high])
+    if kind.overflow in (Overflow.SAT, Overflow.SAT_SYM):
+        low, high = kind.cast(ends, x.fraction)
+        return Interval(int(low), int(high), kind.fraction)
+    if x.at(max(x.fraction, kind.fraction)).bits > MAX_WIDTH:
+        return Interval.of(kind)
+    low, high = _unbounded(kind).cast(ends, x.fraction)
+    return Interval(int(low), int(high), kind.fraction) if kind.holds([low, high]) else Interval.of(kind)
 
 
 def _unbounded(kind: FixedPoint) -> FixedPoint:

@@ -17,7 +17,7 @@ of the last place, the rounding modes are
                                              RND_ZERO      nearest, ties towards zero
 
 Source: Vitis HLS User Guide (UG1399), "Overview of arbitrary precision fixed-point data types";
-``ap_types/ap_fixed_base.h``. tests/ir/test_fixed.py compiles that header and compares bit for bit.
+``ap_types/ap_fixed_base.h``. tests/ir/test_ap_fixed.py compiles that header and compares bit for bit.
 """
 
 from __future__ import annotations
@@ -114,10 +114,12 @@ class FixedPoint:
         if not np.isfinite(array).all():
             raise DataError(f"values for {self} must be finite, not NaN or infinite")
         scaled = _round(np.ldexp(array, self.fraction), self.rounding)
-        limit = 2.0**62
-        if self.overflow is Overflow.WRAP and bool((np.abs(scaled) >= limit).any()):
+        if self.overflow is Overflow.WRAP and bool((np.abs(scaled) >= 2.0**62).any()):
             raise DataError(f"values for {self} must be below 2**62 units of the last place to wrap exactly")
-        return self._fit(np.clip(scaled, -limit, limit).astype(np.int64))
+        word, largest = np.iinfo(np.int64), 2.0**63 - 2.0**10  # the largest float64 that an int64 holds
+        codes = np.clip(scaled, word.min, largest).astype(np.int64)
+        beyond = word.min if self.overflow is Overflow.SAT_ZERO else word.max  # no type has the lowest: it is outside
+        return self._fit(np.where(scaled > largest, beyond, codes))
 
     def decode(self, codes: ArrayLike) -> Floats:
         """Return the real values of `codes` (any shape)."""
@@ -136,8 +138,10 @@ class FixedPoint:
             return self._fit(array)
         if self.overflow is Overflow.WRAP:
             return self._fit(array << -drop if drop > -64 else np.zeros_like(array))
-        bound = (self.high >> -drop) + 1  # anything past this saturates whatever its low bits are
-        return self._fit(np.clip(array, -bound - 1, bound) << -drop if bound > 1 else np.sign(array) * (self.high + 1))
+        least, most = -(-self.low >> -drop), self.high >> -drop  # the codes that fit once they are shifted
+        below, above = (0, 0) if self.overflow is Overflow.SAT_ZERO else (self.low, self.high)
+        inside = np.clip(array, least, most) << min(-drop, 62)  # beyond 62 only zero fits
+        return np.where(array < least, below, np.where(array > most, above, inside))
 
     def holds(self, codes: ArrayLike) -> bool:
         """Return whether each of `codes` is a code of this type."""
@@ -234,7 +238,7 @@ def grid(values: ArrayLike, *, limit: int = 62) -> tuple[Codes, int]:
 
 def code_type(kind: FixedPoint) -> np.dtype[np.integer]:
     """Return the smallest numpy integer type that holds every code of `kind`."""
-    return np.promote_types(np.min_scalar_type(kind.low), np.min_scalar_type(kind.high))
+    return np.min_scalar_type(kind.low if kind.signed else kind.high)
 
 
 def _mode(kind: type[Mode], text: str, whole: str) -> Mode:
@@ -246,29 +250,30 @@ def _mode(kind: type[Mode], text: str, whole: str) -> Mode:
 
 def _round(scaled: Floats, rounding: Rounding) -> Floats:
     """Round real numbers to integers; exact, also where ``s + 1/2`` would not be representable."""
-    floor = np.floor(scaled)
-    rest = scaled - floor  # exact in floating point (Sterbenz)
     match rounding:
         case Rounding.TRN:
-            return floor
-        case Rounding.TRN_ZERO:
-            return np.trunc(scaled)
+            return np.floor(scaled)
         case Rounding.RND_CONV:
             return np.rint(scaled)
+    whole = np.trunc(scaled)
+    rest = scaled - whole  # exact: of the same sign, and on the same grid of floating point
+    match rounding:
+        case Rounding.TRN_ZERO:
+            return whole
         case Rounding.RND:
-            up = rest >= 0.5
+            step = (rest >= 0.5) * 1 - (rest < -0.5)
         case Rounding.RND_MIN_INF:
-            up = rest > 0.5
+            step = (rest > 0.5) * 1 - (rest <= -0.5)
         case Rounding.RND_INF:
-            up = np.where(scaled >= 0, rest >= 0.5, rest > 0.5)
+            step = (rest >= 0.5) * 1 - (rest <= -0.5)
         case Rounding.RND_ZERO:
-            up = np.where(scaled >= 0, rest > 0.5, rest >= 0.5)
-    return np.asarray(floor + up, dtype=np.float64)
+            step = (rest > 0.5) * 1 - (rest < -0.5)
+    return np.asarray(whole + step, dtype=np.float64)
 
 
 def _round_shift(codes: Codes, drop: int, rounding: Rounding) -> Codes:
     """Return `codes` divided by ``2**drop`` (drop > 0) and rounded, in integers."""
-    if drop > 62:  # beyond the word: every code is now a fraction below 1/2 in size
+    if drop > 63:  # beyond the word: every code is now a fraction below 1/2 in size
         negative = codes < 0
         return np.where(negative & (rounding is Rounding.TRN), np.int64(-1), np.int64(0))
     floor = codes >> drop

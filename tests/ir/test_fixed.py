@@ -1,120 +1,15 @@
-"""FixedPoint against ap_fixed.h itself, compiled once: thousands of types, every rounding and overflow mode."""
+"""FixedPoint by hand at its edges, and against exact rational arithmetic; test_ap_fixed.py has the C++ itself."""
 
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from itertools import product
-from pathlib import Path
+from fractions import Fraction
 
-import hls4ml
 import numpy as np
 import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
 
-from fpgaml.backend import csim
 from fpgaml.errors import ConfigError, DataError
-from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding, grid, smallest
-
-AP_TYPES = Path(hls4ml.__file__).parent / "templates/vivado/ap_types"
-SOURCE_FRACTION = 8  # casts start from ap_fixed<30,22>
-
-PROGRAM = """
-#include <cstdio>
-#include <cstdint>
-#include "ap_fixed.h"
-template <class T> struct is_unsigned { static const bool value = false; };
-template <int W, int I, ap_q_mode Q, ap_o_mode O, int N> struct is_unsigned<ap_ufixed<W, I, Q, O, N>> {
-    static const bool value = true;
-};
-template <int W> struct is_unsigned<ap_uint<W>> { static const bool value = true; };
-template <class T> void all(const int32_t *codes, long n) {
-    for (long i = 0; i < n; i++) {
-        ap_fixed<30, 22> x;
-        x.range(29, 0) = ap_int<30>(codes[i]);
-        T y = x;
-        ap_int<T::width> bits = y.range(T::width - 1, 0);
-        int64_t code = bits.to_int64();
-        if (is_unsigned<T>::value && code < 0) code += int64_t(1) << T::width;
-        fwrite(&code, 8, 1, stdout);
-    }
-}
-int main() {
-    static int32_t codes[1 << 20];
-    long n = fread(codes, 4, 1 << 20, stdin);
-@CALLS@
-}
-"""
-
-
-def kinds():
-    """Types of 1 to 13 bits around the source's grid, each with every mode: 1,386 of them."""
-    shapes = [
-        (1, 0),
-        (1, 1),
-        (2, 1),
-        (3, 5),
-        (4, -2),
-        (5, 2),
-        (6, 6),
-        (7, 9),
-        (8, 0),
-        (9, 4),
-        (13, 7),
-        (12, -3),
-        (10, 12),
-    ]
-    shapes += [(width, integer) for width in (3, 7, 11, 16) for integer in (-1, 3, 8)]
-    for (width, integer), signed, rounding, overflow in product(shapes, (True, False), Rounding, Overflow):
-        if not (signed and width == 1 and overflow is Overflow.SAT_SYM):
-            yield FixedPoint(width, integer, signed, rounding, overflow)
-
-
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
-    """What ap_fixed makes of some thousand codes in every type: (types, codes)."""
-    folder = tmp_path_factory.mktemp("ap_fixed")
-    rng = np.random.default_rng(1)
-    codes = np.concatenate(
-        [np.arange(-300, 300), rng.integers(-(1 << 14), 1 << 14, 800), rng.integers(-(1 << 29), 1 << 29, 200)]
-    )
-    types = sorted(kinds(), key=lambda kind: kind.rounding)
-    parts = {mode: [kind for kind in types if kind.rounding is mode] for mode in sorted(Rounding)}
-
-    with ThreadPoolExecutor(2) as pool:  # one program a rounding mode: g++ takes a gigabyte for all in one
-        done = np.concatenate(list(pool.map(lambda mode: casts(folder, mode, parts[mode], codes), parts)))
-    return types, codes, done
-
-
-def casts(folder, name, types, codes, headers=AP_TYPES, level="-O0"):
-    """What ap_fixed makes of `codes` in each of `types`: (types, codes)."""
-    calls = "\n".join(f"    all<{kind.cpp}>(codes, n);" for kind in types)
-    (folder / f"{name}.cpp").write_text(PROGRAM.replace("@CALLS@", calls))
-    command = ["g++", level, "-w", "-std=gnu++17", f"-I{headers}", f"{name}.cpp", "-o", name]
-    subprocess.run(command, cwd=folder, check=True, timeout=900)
-    given = codes.astype(np.int32).tobytes()
-    out = subprocess.run([folder / name], input=given, capture_output=True, check=True).stdout
-    return np.frombuffer(out, np.int64).reshape(len(types), len(codes))
-
-
-def test_cast_equals_ap_fixed(compiled):
-    types, codes, expected = compiled
-    for kind, theirs in zip(types, expected, strict=True):
-        np.testing.assert_array_equal(kind.cast(codes, SOURCE_FRACTION), theirs, err_msg=str(kind))
-
-
-def test_cast_equals_the_leaner_types_of_csim_when_optimized(compiled, tmp_path):
-    """In the modes that generated C++ has; all 1,386 types were compared once, see docs/decisions.md."""
-    types, codes, _ = compiled
-    modes = (Rounding.RND_CONV, Rounding.TRN)
-    chosen = [kind for kind in types if kind.rounding in modes and kind.overflow is not Overflow.SAT_ZERO][::3]
-    found = casts(tmp_path, "lean", chosen, codes, csim.lean_types(AP_TYPES, tmp_path / "types"), "-O2")
-    for kind, theirs in zip(chosen, found, strict=True):
-        np.testing.assert_array_equal(kind.cast(codes, SOURCE_FRACTION), theirs, err_msg=str(kind))
-
-
-def test_encode_equals_ap_fixed(compiled):
-    types, codes, expected = compiled
-    values = codes * 2.0**-SOURCE_FRACTION
-    for kind, theirs in zip(types, expected, strict=True):
-        np.testing.assert_array_equal(kind.encode(values), theirs, err_msg=str(kind))
+from fpgaml.ir.fixed import MAX_WIDTH, FixedPoint, Overflow, Rounding, code_type, grid, smallest
+from tests import slow
 
 
 def test_a_value_by_hand():
@@ -180,3 +75,242 @@ def test_grid_finds_the_fewest_fraction_bits():
     assert grid([0.0])[1] == 0
     with pytest.raises(DataError, match=r"^values need \d+ bits to be exact, more than 62$"):
         grid([1e18, 1e-9])
+
+
+@st.composite
+def kinds(draw, widest=MAX_WIDTH):
+    """Any type of 1 to `widest` bits."""
+    width, signed = draw(st.integers(1, widest)), draw(st.booleans())
+    overflow = draw(st.sampled_from([o for o in Overflow if not (signed and width == 1 and o is Overflow.SAT_SYM)]))
+    return FixedPoint(width, draw(st.integers(-70, 140)), signed, draw(st.sampled_from(list(Rounding))), overflow)
+
+
+NEAR_POWERS = st.builds(lambda sign, bits, more: sign * ((1 << bits) + more), st.sampled_from((-1, 1)),
+                        st.integers(0, 61), st.integers(-1, 1))  # fmt: skip
+CODES = NEAR_POWERS | st.integers(-(1 << 62), 1 << 62) | st.integers(-20, 20)
+MODES = [(r, o) for r in Rounding for o in Overflow]
+
+
+@settings(max_examples=400, deadline=None)
+@given(kinds(), CODES, st.integers(-70, 140))
+@example(FixedPoint(3, -2, True, Rounding.RND, Overflow.SAT_ZERO), -1, 1)  # -16 units: not the lowest code, but zero
+@example(FixedPoint(3, 3, True, Rounding.RND, Overflow.SAT_ZERO), -1, -2)  # -4 units: the lowest code itself
+@example(FixedPoint(63, 63, False, Rounding.RND, Overflow.SAT), 1 << 61, -2)  # 2**63: one above the highest
+@example(FixedPoint(63, 63, True, Rounding.RND_INF, Overflow.SAT), -(1 << 62), 63)  # half a unit
+@example(FixedPoint(63, 63, False, Rounding.RND, Overflow.SAT), (1 << 62) + 1, 63)  # more than half a unit
+@example(FixedPoint(63, 63, False, Rounding.TRN, Overflow.WRAP), -1, -63)
+def test_a_cast_is_exact_for_any_type_and_code(kind, code, fraction):
+    expected = slow.cast(Fraction(code) / Fraction(2) ** fraction, kind)
+    np.testing.assert_array_equal(kind.cast([code, code], fraction), [expected] * 2)
+    assert kind.holds([expected])
+
+
+def cast_in_every_mode(codes, drop):
+    """{rounding: codes} divided by 2**drop, into a type that holds them all."""
+    return {mode: FixedPoint(62, 62, True, mode).cast(codes, drop).tolist() for mode in Rounding}
+
+
+@pytest.mark.parametrize("drop", [1, 2, 30, 61, 62])
+def test_halves_in_every_mode_by_hand(drop):
+    """-1 1/2, -1, -1/2, 0, 1/2, 1, 1 1/2 where there is room for them."""
+    half = 1 << (drop - 1)
+    codes = [n * half for n in ((-3, -2, -1, 0, 1, 2, 3) if drop < 62 else (-2, -2, -1, 0, 1, 1, 1))]
+    expected = {
+        Rounding.TRN: [-2, -1, -1, 0, 0, 1, 1], Rounding.TRN_ZERO: [-1, -1, 0, 0, 0, 1, 1],
+        Rounding.RND: [-1, -1, 0, 0, 1, 1, 2], Rounding.RND_MIN_INF: [-2, -1, -1, 0, 0, 1, 1],
+        Rounding.RND_INF: [-2, -1, -1, 0, 1, 1, 2], Rounding.RND_ZERO: [-1, -1, 0, 0, 0, 1, 1],
+        Rounding.RND_CONV: [-2, -1, 0, 0, 0, 1, 2],
+    }  # fmt: skip
+    if drop == 62:
+        expected = {mode: [row[1], row[1], row[2], row[3], *[row[4]] * 3] for mode, row in expected.items()}
+    assert cast_in_every_mode(codes, drop) == expected
+
+
+def test_beyond_the_word_only_the_sign_is_left():
+    top = 1 << 62
+    for drop in (64, 65, 70):
+        assert cast_in_every_mode([-top, -1, 0, 1, top], drop) == {
+            mode: [-1, -1, 0, 0, 0] if mode is Rounding.TRN else [0] * 5 for mode in Rounding
+        }
+    assert cast_in_every_mode([-top, -top + 1, top - 1, top], 63) == {
+        Rounding.TRN: [-1, -1, 0, 0], Rounding.TRN_ZERO: [0, 0, 0, 0], Rounding.RND: [0, 0, 0, 1],
+        Rounding.RND_MIN_INF: [-1, 0, 0, 0], Rounding.RND_INF: [-1, 0, 0, 1], Rounding.RND_ZERO: [0, 0, 0, 0],
+        Rounding.RND_CONV: [0, 0, 0, 0],
+    }  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(kinds(), st.floats(allow_nan=False, allow_infinity=False, min_value=-(2.0**200), max_value=2.0**200))
+@example(FixedPoint(63, 63, False, Rounding.TRN, Overflow.SAT), 2.0**63)
+@example(FixedPoint(63, 63, False, Rounding.TRN, Overflow.SAT), 2.0**63 - 2.0**10)
+@example(FixedPoint(63, 63, False, Rounding.TRN, Overflow.SAT_ZERO), 2.0**63)
+@example(FixedPoint(63, 63, False, Rounding.TRN, Overflow.SAT_ZERO), 2.0**63 - 2.0**10)
+@example(FixedPoint(63, 63, True, Rounding.TRN, Overflow.SAT_ZERO), -(2.0**63))
+@example(FixedPoint(63, 63, True, Rounding.TRN, Overflow.SAT_ZERO), -(2.0**62))
+@example(FixedPoint(8, 8, True, Rounding.RND, Overflow.SAT), 0.49999999999999994)
+@example(FixedPoint(8, 8, True, Rounding.RND_INF, Overflow.SAT), -0.49999999999999994)
+@example(FixedPoint(60, 60, True, Rounding.RND, Overflow.SAT), 2.0**52 + 1)
+def test_encoding_is_exact_for_any_type_and_number(kind, value):
+    if kind.overflow is Overflow.WRAP:
+        assume(abs(Fraction(value) / slow.unit(kind)) < 2**62 - 1)
+    assert kind.encode([value]).tolist() == [slow.cast(Fraction(value), kind)]
+
+
+@pytest.mark.parametrize(("rounding", "overflow"), MODES)
+def test_encoding_by_hand_in_every_mode(rounding, overflow):
+    """Halves and their neighbours, and what lies beside the ends of -4..3 (SAT_SYM: -3..3)."""
+    kind = FixedPoint(3, 3, True, rounding, overflow)
+    for value in (-9, -5.5, -4.5, -4, -3.5, -2.5, -1.5, -0.75, -0.5, -0.25, 0, 0.25, 0.5, 0.75, 1.5, 2.5, 3.5, 4, 11.5):
+        expected = slow.cast(Fraction(value), kind)
+        assert kind.encode([value]).tolist() == [expected]
+        assert kind.cast([int(value * 4)], 2).tolist() == [expected]
+
+
+def test_wrapping_needs_the_last_bits():
+    kind = FixedPoint(8, 8)
+    assert kind.encode([2.0**61 + 2.0**9, -(2.0**61)]).tolist() == [0, 0]
+    for value in (2.0**62, -(2.0**62)):
+        with pytest.raises(DataError) as caught:
+            kind.encode([0.0, value])
+        assert str(caught.value) == "values for fixed<8,8> must be below 2**62 units of the last place to wrap exactly"
+    assert FixedPoint(8, 8, overflow=Overflow.SAT).encode([2.0**62, -(2.0**100)]).tolist() == [127, -128]
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high"),
+    [
+        (FixedPoint(1, 0), -1, 0), (FixedPoint(1, 0, False), 0, 1), (FixedPoint(2, 0), -2, 1),
+        (FixedPoint(2, 0, overflow=Overflow.SAT_SYM), -1, 1),
+        (FixedPoint(8, 3, False, overflow=Overflow.SAT_SYM), 0, 255),
+        (FixedPoint(63, 3), -(1 << 62), (1 << 62) - 1), (FixedPoint(63, 3, False), 0, (1 << 63) - 1),
+    ],
+)  # fmt: skip
+def test_the_ends_of_a_type(kind, low, high):
+    assert (kind.low, kind.high) == (low, high)
+    assert kind.holds([low, high])
+    assert kind.holds([])
+    assert not kind.holds([low - 1])
+    assert high == (1 << 63) - 1 or not kind.holds([high + 1])
+
+
+def test_the_last_place_of_a_type():
+    assert (FixedPoint(8, 3).fraction, FixedPoint(8, 3).step) == (5, 0.03125)
+    assert (FixedPoint(4, 7).fraction, FixedPoint(4, 7).step) == (-3, 8.0)
+    np.testing.assert_array_equal(FixedPoint(4, 7).decode([-8, 7]), [-64.0, 56.0])
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (lambda: FixedPoint(0, 0), "width of a fixed-point type must be 1 to 63 bits, not 0"),
+        (lambda: FixedPoint(64, 0), "width of a fixed-point type must be 1 to 63 bits, not 64"),
+        (lambda: FixedPoint(8, 1001), "integer bits of a fixed-point type must be -1000 to 1000, not 1001"),
+        (lambda: FixedPoint(8, -1001), "integer bits of a fixed-point type must be -1000 to 1000, not -1001"),
+    ],
+)
+def test_refused_numbers(made, message):
+    with pytest.raises(ConfigError) as caught:
+        made()
+    assert str(caught.value) == message
+
+
+def test_the_widest_and_the_farthest_types():
+    assert FixedPoint(1, 1000).fraction == -999
+    assert FixedPoint(63, -1000).fraction == 1063
+    assert FixedPoint(1, 0, False, overflow=Overflow.SAT_SYM).high == 1
+    assert FixedPoint(2, 0, True, overflow=Overflow.SAT_SYM).low == -1
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "signed", "expected"),
+    [
+        (0, 0, None, FixedPoint(1, 1, False)), (0, 1, None, FixedPoint(1, 1, False)),
+        (0, 2, None, FixedPoint(2, 2, False)),
+        (-1, 0, None, FixedPoint(2, 2)), (-1, 1, None, FixedPoint(2, 2)), (-2, 1, None, FixedPoint(2, 2)),
+        (-3, 0, None, FixedPoint(3, 3)), (-2, 2, None, FixedPoint(3, 3)), (0, 0, True, FixedPoint(2, 2)),
+        (0, 1, True, FixedPoint(2, 2)), (0, 2, True, FixedPoint(3, 3)), (5, 9, True, FixedPoint(5, 5)),
+        (-128, 127, None, FixedPoint(8, 8)), (-129, 0, None, FixedPoint(9, 9)), (-1, 128, None, FixedPoint(9, 9)),
+        (0, (1 << 63) - 1, None, FixedPoint(63, 63, False)), (-(1 << 62), (1 << 62) - 1, None, FixedPoint(63, 63)),
+    ],
+)  # fmt: skip
+def test_the_narrowest_type_by_hand(low, high, signed, expected):
+    assert smallest(low, high, 0, signed=signed) == expected
+    assert smallest(low, high, 5, signed=signed).fraction == 5
+
+
+def test_a_grid_may_have_62_bits_and_no_more():
+    codes, fraction = grid([2.0**30, 2.0**-31])
+    assert (codes.tolist(), fraction) == ([1 << 61, 1], 31)
+    with pytest.raises(DataError) as caught:
+        grid([2.0**31, 2.0**-31])
+    assert str(caught.value) == "values need 63 bits to be exact, more than 62"
+    assert grid([-(2.0**30), 2.0**-31])[0].tolist() == [-(1 << 61), 1]
+    assert grid([1.5, -0.25], limit=3)[0].tolist() == [6, -1]
+    with pytest.raises(DataError) as caught:
+        grid([1.5, -0.125], limit=3)
+    assert str(caught.value) == "values need 4 bits to be exact, more than 3"
+
+
+def test_a_grid_of_nothing_and_of_no_number():
+    codes, fraction = grid(np.zeros((2, 0)))
+    assert (codes.shape, codes.dtype, fraction) == ((2, 0), np.int64, 0)
+    codes, fraction = grid(np.zeros((2, 3)))
+    assert (codes.tolist(), codes.dtype, fraction) == ([[0] * 3] * 2, np.int64, 0)
+    for value in (np.nan, np.inf, -np.inf):
+        with pytest.raises(DataError) as caught:
+            grid([1.0, value])
+        assert str(caught.value) == "values must be finite, not NaN or infinite"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(-(1 << 40), 1 << 40), min_size=1, max_size=4), st.integers(-30, 30))
+def test_a_grid_is_exact_and_the_coarsest(numbers, place):
+    values = [float(Fraction(n) * Fraction(2) ** place) for n in numbers]
+    codes, fraction = grid(values)
+    assert [Fraction(int(c)) / Fraction(2) ** fraction for c in codes] == [Fraction(v) for v in values]
+    assert any(c % 2 for c in codes.tolist()) or not any(numbers)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (FixedPoint(8, 0, False), "uint8"), (FixedPoint(9, 0, False), "uint16"), (FixedPoint(8, 0), "int8"),
+        (FixedPoint(9, 0), "int16"), (FixedPoint(17, 0), "int32"), (FixedPoint(33, 0), "int64"),
+        (FixedPoint(63, 0, False), "uint64"),
+    ],
+)  # fmt: skip
+def test_the_smallest_word_of_a_type(kind, expected):
+    assert code_type(kind) == np.dtype(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "cpp", "short"),
+    [
+        ("ap_fixed< 16 , 6 >", FixedPoint(16, 6), "ap_fixed<16,6>", "fixed<16,6>"),
+        ("int<7>", FixedPoint(7, 7), "ap_fixed<7,7>", "fixed<7,7>"),
+        ("ap_ufixed<8,2,AP_RND>", FixedPoint(8, 2, False, Rounding.RND), "ap_ufixed<8,2,AP_RND,AP_WRAP,0>",
+         "ufixed<8,2,RND,WRAP>"),
+        ("fixed<8,2,trn,ap_sat>", FixedPoint(8, 2, overflow=Overflow.SAT), "ap_fixed<8,2,AP_TRN,AP_SAT,0>",
+         "fixed<8,2,TRN,SAT>"),
+    ],
+)  # fmt: skip
+def test_every_way_to_write_a_type(text, kind, cpp, short):
+    assert FixedPoint.parse(text) == kind
+    assert (kind.cpp, str(kind)) == (cpp, short)
+    assert FixedPoint.parse(cpp) == FixedPoint.parse(short) == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("fixed<8,2,RND,SAT,0,0>", "'fixed<8,2,RND,SAT,0,0>' has too many parts"),
+        ("int<8,TRN>", "'int<8,TRN>': an integer type has no rounding or overflow mode"),
+        ("int<>", "'int<>' must give its width as numbers"),
+        ("fixed<8.5,2>", "'fixed<8.5,2>' must give width and integer bits as numbers"),
+        ("fixed<8,2,RND,FAT>", "'fixed<8,2,RND,FAT>': unknown mode 'FAT'; did you mean 'SAT'?"),
+    ],
+)
+def test_refused_texts(text, message):
+    with pytest.raises(ConfigError) as caught:
+        FixedPoint.parse(text)
+    assert str(caught.value) == message
