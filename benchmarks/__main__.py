@@ -32,6 +32,7 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from fpgaml.backend import csim, hls4ml
+from fpgaml.backend.lowering import lower
 from fpgaml.card.changes import changed
 from fpgaml.card.runcard import RunCard
 from fpgaml.card.toml import load_card
@@ -138,7 +139,7 @@ def _against_hls4ml(network: Network, design: Design, codes: Any, what: str) -> 
 
 
 def _rival(network: Network, design: Design, codes: Any, work: Path) -> tuple[Record, Any]:
-    request, arrays = hls4ml.lower(network, design, work / "rival")
+    request, arrays = lower(network, design, work / "rival")
     request["repeats"] = 1 if len(codes) > 2000 else 3
     for entry in request["config"]["LayerName"].values():
         entry["Trace"] = False

@@ -25,16 +25,19 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fpgaml.errors import FormatError, ToolFailed
+from fpgaml.backend.top_function import read_top
+from fpgaml.errors import ToolFailed
 from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.fixed import Codes, code_type
 from fpgaml.ir.network import Network
 from fpgaml.target.process import find_tool, run_tool, stop
+from fpgaml.target.template import fill
 
 HARNESS = Path(__file__).with_name("csim.cpp.in")
 FLAGS = ("-std=gnu++17", "-w")
@@ -217,28 +220,14 @@ def _read_traces(program: Program, shares: list[Share], traced: list[tuple[str, 
 
 def harness(network: Network, project: Path) -> tuple[str, tuple[tuple[str, int], ...], np.dtype[np.integer]]:
     """Return a project's C++ main program, its traced layers with their sizes, and the type of its input codes."""
-    top = project / "firmware" / f"{network.name}.cpp"
-    if not top.is_file():
-        raise FormatError(
-            f"{project} is not the HLS project of network {network.name!r}: it has no firmware/{top.name}"
-        )
-    text = top.read_text(encoding="utf-8")
-    sizes = {name: int(np.prod(shape)) for name, shape in network.shapes.items()}
-    found = re.findall(r'save_layer_output<\w+>\(\w+, "(\w+)", ([^;]*)\);', text)
-    traced = tuple((name, sizes.get(name, 0)) for name, _ in found)
-    if unknown := [name for name, size in traced if not size]:
-        raise FormatError(f"{top} computes layer {unknown[0]!r}, which network {network.name!r} has not")
+    top = read_top(network, project)
+    traced = tuple((name, prod(network.shapes[name])) for name in top.layers)
     in_code = code_type(network.input.type)
-    names = {
-        "top": network.name,
+    text = top.text | {
         "in_code": f"{in_code.name}_t",
-        "n_in": str(sizes[network.input.name]),
-        "n_out": str(sizes[network.output.name]),
-        "stream": str(int("hls::stream<input_t>" in text)),
         "traced": ", ".join(f'{{"{name}", {size}}}' for name, size in traced),
     }
-    source = re.sub(r"@(\w+)@", lambda m: names[m[1]], HARNESS.read_text(encoding="utf-8"))
-    return source, traced, in_code
+    return fill(HARNESS, text), traced, in_code
 
 
 def _compile(compiler: str, flags: tuple[str, ...], project: Path, source: str, folder: Path, log: Path) -> None:

@@ -17,13 +17,15 @@ from enum import StrEnum
 from math import prod
 from pathlib import Path
 
+from fpgaml.backend.top_function import read_top
 from fpgaml.errors import ConfigError, FormatError
 from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.fixed import FixedPoint
 from fpgaml.ir.network import Network
 from fpgaml.project.driver import Port
-from fpgaml.project.testbench import compile_program, fill, names_and_sizes, read_top, run_verdict
+from fpgaml.project.testbench import compile_program, run_verdict
 from fpgaml.target.design import Backend, Design
+from fpgaml.target.template import fill
 
 HERE = Path(__file__).parent / "templates"
 MAX_LITE_WORDS = 1024  # 4 KB of registers; beyond, a DMA is the better way
@@ -120,12 +122,12 @@ def run_wrapper(
 
 def _wrapper_text(network: Network, design: Design, project: Path, x: Port, y: Port) -> dict[str, str]:
     """Return everything the templates of both wrappers leave open."""
-    _, stream = read_top(network, project)
+    top = read_top(network, project)
     vitis = design.backend is Backend.VITIS
     side = "        beat.user = 0;\n        beat.id = 0;\n        beat.dest = 0;\n"
     kept = ((y.count - 1) % y.lanes + 1) * y.lane // 8  # bytes of codes in an image's last beat
-    element = "{}::value_type" if stream else "{}"
-    argument = "hls::stream<{}> &{}" if stream else "{} {}[{}]"
+    element = "{}::value_type" if top.stream else "{}"
+    argument = "hls::stream<{}> &{}" if top.stream else "{} {}[{}]"
     text = {
         "TOP": network.name.upper(),
         "tool": str(design.tool),
@@ -148,7 +150,7 @@ def _wrapper_text(network: Network, design: Design, project: Path, x: Port, y: P
     for end, port in (("in", x), ("out", y)):
         text |= {f"{end}_{key}": str(getattr(port, key)) for key in ("width", "fraction", "lane", "lanes", "beats")}
         text |= {f"{end}_words": str(port.beats), f"{end}_per_word": str(32 // port.lane if port.lane <= 32 else 0)}
-    return names_and_sizes(network, stream) | text
+    return top.text | text
 
 
 def _array_pragma(network: Network, project: Path, kind: str, name: str) -> str:

@@ -23,10 +23,10 @@ from fpgaml.ir.network import Network
 from fpgaml.project import driver
 from fpgaml.project.axi import ports
 from fpgaml.project.driver import OVERFLOWS, ROUND, Features, Port, Settings
-from fpgaml.project.testbench import fill
 from fpgaml.target.boards import Board, Part
 from fpgaml.target.design import Backend, Design
 from fpgaml.target.measurement import Measurement, Metric
+from fpgaml.target.template import fill
 
 HERE = Path(__file__).parent / "templates"
 GOLDEN_IMAGES = 10  # in the C program; the PYNQ package has all

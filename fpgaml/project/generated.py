@@ -18,9 +18,10 @@ from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.diagram import diagram, shape_text, weight_count
 from fpgaml.ir.network import Network, weights_of
 from fpgaml.project.axi import Wrapper, default_width, write_lite, write_stream
-from fpgaml.project.testbench import fill, write_testbench
+from fpgaml.project.testbench import write_testbench
 from fpgaml.target.design import Backend, Design
 from fpgaml.target.measurement import Measurement, Metric
+from fpgaml.target.template import fill
 
 HERE = Path(__file__).parent / "templates"
 HLS4ML_FILES = ("build_prj.tcl", "build_opt.tcl", "build_lib.sh", "hls4ml_config.yml", "{name}_bridge.cpp")

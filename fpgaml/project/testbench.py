@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from enum import StrEnum
 from math import prod
 from pathlib import Path
@@ -24,11 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpgaml.backend.csim import cache_folder
+from fpgaml.backend.top_function import read_top
 from fpgaml.errors import BitMismatch, DataError, FormatError, ToolFailed
 from fpgaml.exact.emulate import trace
 from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.network import Network
 from fpgaml.target.process import find_tool, run_tool
+from fpgaml.target.template import fill
 
 TEMPLATE = Path(__file__).parent / "templates" / "testbench.cpp.in"
 GOLDEN = Path(__file__).parent / "templates" / "golden.h.in"
@@ -49,24 +51,19 @@ def write_testbench(network: Network, project: Path, codes: NDArray[np.integer])
     """
     if not len(codes):
         raise DataError("a test bench must have at least one image")
-    names, stream = read_top(network, project)
-    tensors = trace(network, codes, [*dict.fromkeys([*names, network.output.name])])
+    top = read_top(network, project)
+    tensors = trace(network, codes, [*dict.fromkeys([*top.layers, network.output.name])])
     data = project / "tb_data"
     data.mkdir(exist_ok=True)
     for old in data.iterdir():
         old.unlink()
     write_codes(data / "input.dat", np.asarray(codes))
     write_codes(data / "logits.dat", tensors[network.output.name])
-    for name in names:
+    for name in top.layers:
         write_codes(data / f"layer_{name}.dat", tensors[name])
-    text = names_and_sizes(network, stream) | {"layers": _layer_table(network, names)}
+    text = top.text | {"layers": _layer_table(network, top.layers)}
     (project / f"{network.name}_test.cpp").write_text(fill(TEMPLATE, text), encoding="utf-8")
     (project / "golden.h").write_text(GOLDEN.read_text(encoding="utf-8"), encoding="utf-8")
-
-
-def fill(template: Path, text: Mapping[str, str]) -> str:
-    """Return a template with each ``@name@`` replaced."""
-    return re.sub(r"@(\w+)@", lambda m: text[m[1]], template.read_text(encoding="utf-8"))
 
 
 def write_codes(path: Path, codes: NDArray[np.integer]) -> None:
@@ -178,35 +175,7 @@ def run_verdict(
     return passed[-1]
 
 
-def read_top(network: Network, project: Path) -> tuple[list[str], bool]:
-    """Return the layers that a project's C++ can trace, in order, and whether it is io_stream.
-
-    Raises: FormatError if `project` is not of `network`.
-    """
-    top = project / "firmware" / f"{network.name}.cpp"
-    if not top.is_file():
-        raise FormatError(
-            f"{project} is not the HLS project of network {network.name!r}: it has no firmware/{top.name}"
-        )
-    text = top.read_text(encoding="utf-8")
-    names = re.findall(r'save_layer_output<\w+>\(\w+, "(\w+)"', text)
-    if unknown := [name for name in names if name not in network.shapes]:
-        raise FormatError(f"{top} computes layer {unknown[0]!r}, which network {network.name!r} has not")
-    return names, "hls::stream<input_t>" in text
-
-
-def names_and_sizes(network: Network, stream: bool) -> dict[str, str]:
-    """Return what every C++ template of a project needs: names and sizes."""
-    shapes = network.shapes
-    return {
-        "top": network.name,
-        "n_in": str(prod(shapes[network.input.name])),
-        "n_out": str(prod(shapes[network.output.name])),
-        "stream": str(int(stream)),
-    }
-
-
-def _layer_table(network: Network, names: list[str]) -> str:
+def _layer_table(network: Network, names: Sequence[str]) -> str:
     types, shapes = tensor_types(network), network.shapes
     rows = [f'{{"{n}", {prod(shapes[n])}, {shapes[n][-1]}, {types[n].fraction}}}' for n in names]
     return ", ".join(rows)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fpgaml.backend import csim, hls4ml
+from fpgaml.backend.readback import check_project
 from fpgaml.errors import ConfigError, ConversionMismatch, FormatError, ToolFailed, ToolNotFound, UnsupportedLayer
 from fpgaml.exact import emulate
 from fpgaml.ir.fixed import FixedPoint
@@ -82,14 +83,14 @@ def test_a_changed_weight_is_found(spoiled):
     path.write_text(f"{float(first) + 2**-5:.5f},{rest}")
     message = r"^layer 'fc0': 1 of 160 kernel values differ in the C\+\+; the first, at position 0, has code"
     with pytest.raises(ConversionMismatch, match=message):
-        hls4ml.check_project(mlp(), Design(Backend.VITIS, PART), spoiled)
+        check_project(mlp(), Design(Backend.VITIS, PART), spoiled)
 
 
 def test_a_changed_type_is_found(spoiled):
     path = spoiled / "firmware/defines.h"
     path.write_text(path.read_text().replace("AP_RND_CONV,AP_SAT", "AP_TRN,AP_WRAP"))
     with pytest.raises(ConversionMismatch) as caught:
-        hls4ml.check_project(mlp(), Design(Backend.VITIS, PART), spoiled)
+        check_project(mlp(), Design(Backend.VITIS, PART), spoiled)
     assert str(caught.value) == (
         "layer 'relu0': the C++ has ufixed<6,2> as result type, the network ufixed<6,2,RND_CONV,SAT>"
     )
@@ -99,7 +100,7 @@ def test_a_missing_layer_is_found(spoiled):
     path = spoiled / "firmware/mlp.cpp"
     path.write_text("\n".join(line for line in path.read_text().splitlines() if "// relu0" not in line))
     with pytest.raises(ConversionMismatch, match=r"^layer 'relu0' is missing from the C\+\+ in "):
-        hls4ml.check_project(mlp(), Design(Backend.VITIS, PART), spoiled)
+        check_project(mlp(), Design(Backend.VITIS, PART), spoiled)
 
 
 def test_one_wrong_weight_bit_changes_the_simulation(spoiled, tmp_path):
