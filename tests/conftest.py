@@ -9,7 +9,8 @@ from fpgaml.backend.hls4ml import convert
 from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
 from fpgaml.ir.network import Activation, Conv, Dense, Flatten, Function, Input, MaxPool, Network, Weights
 from fpgaml.project.testbench import write_testbench
-from fpgaml.target.design import Backend, Design, IoType
+from fpgaml.target.design import Design, IoType
+from fpgaml.target.toolchain import Backend
 
 IMAGES = 6
 PROJECTS = [(b, i) for b in Backend for i in IoType]

@@ -45,7 +45,8 @@ from fpgaml.exact import emulate
 from fpgaml.ir.accumulate import intervals, tensor_types
 from fpgaml.ir.fixed import FixedPoint
 from fpgaml.ir.network import DepthwiseConv, Network
-from fpgaml.target.design import Backend, Design, IoType, LayerDesign, Strategy, reuse_factors
+from fpgaml.target.design import Design, IoType, LayerDesign, Strategy, reuse_factors
+from fpgaml.target.toolchain import Backend
 from tests import slow
 
 PART = "xc7z020clg400-1"

@@ -18,7 +18,8 @@ from fpgaml.exact import emulate
 from fpgaml.flow import verbs
 from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.saving import load
-from fpgaml.target.design import Backend, IoType
+from fpgaml.target.design import IoType
+from fpgaml.target.toolchain import Backend
 
 MODELS = Path(__file__).parent.parent / "models"
 

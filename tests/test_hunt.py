@@ -7,7 +7,8 @@ import pytest
 
 from fpgaml.errors import ConfigError
 from fpgaml.ir.network import Conv, DepthwiseConv, Input, Network
-from fpgaml.target.design import Backend, Design, IoType, Strategy, check_design, reuse_factors
+from fpgaml.target.design import Design, IoType, Strategy, check_design, reuse_factors
+from fpgaml.target.toolchain import Backend
 from tests.hunt import PART, Spec, check, draw_specs, precompiled_header
 from tests.networks import RELU, VALID, weights
 

@@ -28,7 +28,8 @@ from fpgaml.frontend.findings import Code, Finding, Severity, finding
 from fpgaml.ir.accumulate import output_type, tensor_types
 from fpgaml.ir.fixed import PIXEL, Codes, FixedPoint, Floats
 from fpgaml.ir.network import Layer, Network, Result, identifier, weights_of
-from fpgaml.target.design import Backend, Design
+from fpgaml.target.design import Design
+from fpgaml.target.toolchain import Backend
 
 DESIGN = Design(Backend.VITIS, "xc7z020clg400-1")
 IMAGES = 500

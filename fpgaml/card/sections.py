@@ -23,8 +23,9 @@ from fpgaml.card.section import Count, Rate, Section, Share, checked
 from fpgaml.errors import ConfigError
 from fpgaml.ir.fixed import FixedPoint
 from fpgaml.target.boards import find_board, find_part
-from fpgaml.target.design import Backend, Design, IoType, LayerDesign, Strategy
+from fpgaml.target.design import Design, IoType, LayerDesign, Strategy
 from fpgaml.target.output_head import Head
+from fpgaml.target.toolchain import Backend
 
 # --- [data] ---------------------------------------------------------------------------------------------------------
 

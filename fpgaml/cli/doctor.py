@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fpgaml.cli.console import Commands, err, out
+from fpgaml.target.toolchain import TOOLCHAINS
 
 PACKAGES = {
     "tensorflow": "trains; 2.21 is what the results were measured with",
@@ -32,7 +33,9 @@ PROGRAMS = {
     "yosys": (False, "open-source logic synthesis of exported Verilog", ""),
     "verilator": (False, "open-source simulation of exported Verilog", ""),
 }
-VERSION_FLAGS = {"vitis_hls": "-version", "vivado_hls": "-version", "vivado": "-version", "yosys": "-V"}
+VERSION_FLAGS = {"vivado": "-version", "yosys": "-V"} | {
+    program.name: program.version_flag for one in TOOLCHAINS.values() for program in one.programs
+}
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,16 @@ def synth(
     from fpgaml.errors import ConfigError
     from fpgaml.flow import deploy
     from fpgaml.project.axi import Wrapper
-    from fpgaml.project.vendor import Step
+    from fpgaml.target.toolchain import ToolStep
 
-    chosen = {Step.CSIM: csim, Step.CSYNTH: csynth, Step.COSIM: cosim, Step.EXPORT: export, Step.VIVADO: vivado}
-    steps = [step for step, wanted in chosen.items() if wanted] or [Step.CSIM, Step.CSYNTH]
+    chosen = {
+        ToolStep.CSIM: csim,
+        ToolStep.CSYNTH: csynth,
+        ToolStep.COSIM: cosim,
+        ToolStep.EXPORT: export,
+        ToolStep.VIVADO: vivado,
+    }
+    steps = [step for step, wanted in chosen.items() if wanted] or [ToolStep.CSIM, ToolStep.CSYNTH]
     if wrapper is not None and wrapper not in list(Wrapper):
         raise ConfigError(f"wrapper must be {' or '.join(Wrapper)}, not {wrapper!r}")
     kind = Wrapper(wrapper) if wrapper else None

@@ -15,7 +15,7 @@ from math import prod
 import numpy as np
 
 from fpgaml.errors import UnsupportedLayer
-from fpgaml.estimate.facts import UNCERTAINTY, Kind, LayerFacts, Target, needs_dataflow
+from fpgaml.estimate.facts import Kind, LayerFacts, Target, needs_dataflow
 from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.fixed import Codes, FixedPoint, Overflow, Rounding
 from fpgaml.ir.network import (
@@ -42,13 +42,14 @@ from fpgaml.ir.network import (
 )
 from fpgaml.target.boards import Part
 from fpgaml.target.design import Design, IoType, Strategy
+from fpgaml.target.toolchain import Tool
 
-_ANY = Target(next(iter(UNCERTAINTY)), "virtexuplus", 5.0, 4.375, IoType.PARALLEL)  # replaced by every design
+_ANY = Target(Tool.VIVADO_HLS, "virtexuplus", 5.0, 4.375, IoType.PARALLEL)  # replaced by every design
 
 
 def target_of(design: Design, part: Part) -> Target:
     """Return what all layers of `design` on `part` share; HLS keeps its default share of the clock for routing."""
-    budget = design.clock_ns * (1 - UNCERTAINTY[design.tool])
+    budget = design.clock_ns * (1 - design.tool.toolchain.clock_uncertainty)
     return Target(design.tool, part.family, design.clock_ns, budget, design.io_type)
 
 

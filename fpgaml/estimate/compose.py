@@ -13,7 +13,6 @@ from math import ceil, log2
 
 from fpgaml.estimate.facts import Kind, LayerFacts, memory_blocks
 from fpgaml.estimate.formulas import Terms
-from fpgaml.target.design import Tool
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def fifo_terms(layers: Sequence[LayerFacts]) -> Terms:
             kept = elements * facts.out_bits if facts.kind in (Kind.DENSE, Kind.CONV) else 0
             found["registers"] = found.get("registers", 0.0) + before + kept
             continue
-        if facts.target.tool is Tool.VITIS_HLS and facts.target.streams:
+        if facts.target.tool.toolchain.wide_fifos and facts.target.streams:
             parts = {"wide fifos": 1.0, "wide bits": float(elements * facts.out_bits)}
         else:
             entry = facts.n_in if place == 0 and _has_entry(facts) else 0
@@ -81,7 +80,7 @@ def fifo_terms(layers: Sequence[LayerFacts]) -> Terms:
 
 def _has_entry(facts: LayerFacts) -> bool:
     """Return whether the inputs go through FIFOs too: Vivado HLS puts an entry process before a parallel dataflow."""
-    return facts.target.tool is Tool.VIVADO_HLS and not facts.target.streams and facts.kind is Kind.DENSE
+    return facts.target.tool.toolchain.entry_process and not facts.target.streams and facts.kind is Kind.DENSE
 
 
 def fifo_elements(facts: LayerFacts) -> int:
@@ -105,7 +104,7 @@ def fifo_blocks(layers: Sequence[LayerFacts]) -> float:
 
 def _blocks(facts: LayerFacts) -> float:
     depth, elements = facts.pixels_out, fifo_elements(facts)
-    if facts.target.tool is Tool.VITIS_HLS:
+    if facts.target.tool.toolchain.wide_fifos:
         return 0.0 if depth < 64 else float(memory_blocks(depth, elements * facts.out_bits))
     if depth * facts.out_bits <= 1024:
         return 0.0

@@ -17,7 +17,8 @@ from functools import cached_property
 from math import ceil, log2
 
 from fpgaml.errors import ConfigError
-from fpgaml.target.design import IoType, Strategy, Tool
+from fpgaml.target.design import IoType, Strategy
+from fpgaml.target.toolchain import Tool
 
 
 class Kind(StrEnum):
@@ -47,10 +48,6 @@ class Multipliers(StrEnum):
     DSP = "dsp"
     FABRIC = "fabric"
 
-
-# Period that HLS leaves for routing, as a share of the clock. Source: hls4ml's defaults (Vivado HLS 12.5 %,
-# Vitis HLS 27 %), which the tools also have.
-UNCERTAINTY = {Tool.VIVADO_HLS: 0.125, Tool.VITIS_HLS: 0.27}
 
 # The tools put a letter before a family for its automotive or military grade (``azynq``): the end of a name counts.
 SLOW_FAMILIES = ("zynq", "artix7", "spartan7", "artix7l")

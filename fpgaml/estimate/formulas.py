@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from math import ceil, floor, log2
 
 from fpgaml.estimate.facts import MATRICES, Kind, LayerFacts, Speed, memory_blocks, slices_of
-from fpgaml.target.design import Tool
 
 Terms = dict[str, float]
 
@@ -134,7 +133,7 @@ def _product_cycles(facts: LayerFacts, delays: Delays) -> tuple[float, float]:
 def _cycles_a_pixel(facts: LayerFacts, delays: Delays, interval: float) -> float:
     target = facts.target
     if facts.unrolled and facts.reuse == 1:
-        if target.tool is Tool.VIVADO_HLS:
+        if target.tool.toolchain.pixel_a_cycle:
             return 1.0
         return 2.0 + floor((delays.adder[target.speed] * facts.levels + 0.5) / target.budget_ns)
     return interval + 2.0 + round(delays.steps[target.speed] / target.budget_ns)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from fpgaml.estimate.facts import Kind, LayerFacts
-from fpgaml.target.design import Tool
 
 UNROLL_LIMIT = 4096  # Source: hls4ml FAQ and Vivado HLS message "Stop unrolling loop ... it may cause large runtime"
 PARTITION_LIMIT = 4096  # Source: Vivado HLS message "array partition ... exceeds the maximum of 4096 elements"
@@ -46,7 +45,7 @@ def walls(layers: Sequence[LayerFacts]) -> tuple[Wall, ...]:
 def _unrolled(facts: LayerFacts) -> Wall | None:
     if facts.kind not in (Kind.DENSE, Kind.CONV) or not facts.unrolled or facts.weights <= UNROLL_LIMIT:
         return None
-    severity = Severity.FAILS if facts.target.tool is Tool.VIVADO_HLS else Severity.RISK
+    severity = Severity.FAILS if facts.target.tool.toolchain.refuses_to_unroll else Severity.RISK
     reason = f"it unrolls {facts.weights:,} products, more than the {UNROLL_LIMIT:,} that {facts.target.tool} unrolls"
     return Wall(facts.name, severity, reason, "use the resource strategy with a reuse factor above 1")
 

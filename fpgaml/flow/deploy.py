@@ -3,7 +3,7 @@
 run = open_run(folder)                  a run that has its HLS project
 simulate(run)                           all test images through the C++, against the emulator
 test(run)                               test bench, header weights and wrapper, by g++; BitMismatch if a bit is wrong
-synthesize(run, [Step.CSYNTH])          vendor tools, in <run>/synth
+synthesize(run, [ToolStep.CSYNTH])          vendor tools, in <run>/synth
 import_files(run, files)                reports from elsewhere, into <run>/reports
 beside(run, reports)                    what was estimated, and what each report measured
 export_run(run, target)                 one zip;  pack(run, "kv260")    a board package, in <run>/board
@@ -41,6 +41,7 @@ from fpgaml.target.boards import find_board, find_part
 from fpgaml.target.design import Design
 from fpgaml.target.measurement import Measurement, Metric
 from fpgaml.target.reports import Kind, Report
+from fpgaml.target.toolchain import ToolStep
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def simulate(run: Run, images: int | None = None) -> str:
 
 def synthesize(
     run: Run,
-    steps: Sequence[vendor.Step],
+    steps: Sequence[ToolStep],
     *,
     tool: Path | None = None,
     wrapper: Wrapper | None = None,

@@ -24,7 +24,7 @@ from fpgaml.ir.fixed import FixedPoint
 from fpgaml.ir.network import Network
 from fpgaml.project.driver import Port
 from fpgaml.project.testbench import compile_program, run_verdict
-from fpgaml.target.design import Backend, Design
+from fpgaml.target.design import Design
 from fpgaml.target.template import fill
 
 HERE = Path(__file__).parent / "templates"
@@ -123,8 +123,6 @@ def run_wrapper(
 def _wrapper_text(network: Network, design: Design, project: Path, x: Port, y: Port) -> dict[str, str]:
     """Return everything the templates of both wrappers leave open."""
     top = read_top(network, project)
-    vitis = design.backend is Backend.VITIS
-    side = "        beat.user = 0;\n        beat.id = 0;\n        beat.dest = 0;\n"
     kept = ((y.count - 1) % y.lanes + 1) * y.lane // 8  # bytes of codes in an image's last beat
     element = "{}::value_type" if top.stream else "{}"
     argument = "hls::stream<{}> &{}" if top.stream else "{} {}[{}]"
@@ -132,10 +130,7 @@ def _wrapper_text(network: Network, design: Design, project: Path, x: Port, y: P
         "TOP": network.name.upper(),
         "tool": str(design.tool),
         "data_width": str(x.data_width),
-        "side": "0" if vitis else "1",  # Vivado HLS has no side channel of 0 bits
-        "side_channels": "" if vitis else side,
-        "data_pack": "" if vitis else "#pragma HLS DATA_PACK variable=pack\n",  # as hls4ml's layers: one wide FIFO
-        "axis": "mode=axis register_mode=both" if vitis else "axis register both",
+        **design.backend.toolchain.axi,
         "keep_last": hex((1 << kept) - 1),
         "in_element": element.format("input_t"),
         "out_element": element.format("result_t"),

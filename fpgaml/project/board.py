@@ -24,7 +24,7 @@ from fpgaml.project import driver
 from fpgaml.project.axi import ports
 from fpgaml.project.driver import OVERFLOWS, ROUND, Features, Port, Settings
 from fpgaml.target.boards import Board, Part
-from fpgaml.target.design import Backend, Design
+from fpgaml.target.design import Design
 from fpgaml.target.measurement import Measurement, Metric
 from fpgaml.target.template import fill
 
@@ -173,7 +173,7 @@ def _text(network: Network, design: Design, board: Board, kit: Kit, x: Port, y: 
         "data_width": str(x.data_width),
         "dma_base": dma,
         "ip_base": ip,
-        "hls": "vitis_hls" if design.backend is Backend.VITIS else "vivado_hls",
+        "hls": design.backend.toolchain.command,
         "n_in": str(x.count),
         "n_out": str(y.count),
     }

@@ -19,13 +19,12 @@ from fpgaml.ir.diagram import diagram, shape_text, weight_count
 from fpgaml.ir.network import Network, weights_of
 from fpgaml.project.axi import Wrapper, default_width, write_lite, write_stream
 from fpgaml.project.testbench import write_testbench
-from fpgaml.target.design import Backend, Design
+from fpgaml.target.design import Design
 from fpgaml.target.measurement import Measurement, Metric
 from fpgaml.target.template import fill
 
 HERE = Path(__file__).parent / "templates"
 HLS4ML_FILES = ("build_prj.tcl", "build_opt.tcl", "build_lib.sh", "hls4ml_config.yml", "{name}_bridge.cpp")
-UNCERTAINTY = {Backend.VIVADO: "12.5%", Backend.VITIS: "27%"}  # the tools' own defaults, and hls4ml's
 COSIM_IMAGES = 10
 Estimate = Mapping[Metric, Measurement]
 
@@ -62,7 +61,7 @@ def write_scripts(network: Network, design: Design, project: Path, *, wrapper: W
     text = _settings(network, design)
     for name in ("project.tcl", "run_hls.tcl", "vivado_synth.tcl"):
         _write(project / name, f"{name}.in", text)
-    if design.backend is Backend.VITIS:
+    if design.backend.toolchain.component:
         for kind in (None, wrapper) if wrapper else (None,):
             name = "hls_config.cfg" if kind is None else f"hls_config_{kind}.cfg"
             _write(project / name, "hls_config.cfg.in", text | _component(network, kind))
@@ -79,8 +78,9 @@ def write_readme(
 ) -> None:
     """Write ``README.md`` and ``network.svg``."""
     (project / "network.svg").write_text(diagram(network), encoding="utf-8")
-    vitis = design.backend is Backend.VITIS
-    cfg = "| `hls_config.cfg` | the same for `v++` and `vitis-run` |\n" if vitis else ""
+    toolchain = design.backend.toolchain
+    component = toolchain.component
+    cfg = f"| `hls_config.cfg` | the same for `{component.name}` and `vitis-run` |\n" if component else ""
     axi = f"| `axi/` | the network behind {'AXI4-Stream' if wrapper is Wrapper.STREAM else 'AXI4-Lite'} |\n"
     text = _settings(network, design) | {
         "layers": layer_table(network, design),
@@ -89,7 +89,7 @@ def write_readme(
         "strategy": str(design.strategy),
         "reuse": str(design.reuse_factor),
         "estimate": _estimate_rows(estimate),
-        "how": _how(network, vitis),
+        "how": toolchain.how.format(top=network.name),
         "verilog": f"{network.name}_prj/solution1/syn/verilog",
         "cfg_row": cfg,
         "wrapper_row": axi if wrapper else "",
@@ -112,17 +112,17 @@ def layer_table(network: Network, design: Design) -> str:
 
 
 def _settings(network: Network, design: Design) -> dict[str, str]:
-    vivado = "# Arrays of up to 4096 elements may be split into registers.\nconfig_array_partition -maximum_size 4096\n"
+    toolchain = design.backend.toolchain
     return {
         "top": network.name,
         "backend": design.backend.lower(),
         "tool": str(design.tool),
-        "command": "vitis_hls" if design.backend is Backend.VITIS else "vivado_hls",
+        "command": toolchain.command,
         "part": design.part,
         "clock_ns": f"{design.clock_ns:g}",
-        "uncertainty": UNCERTAINTY[design.backend],
+        "uncertainty": f"{100 * toolchain.clock_uncertainty:g}%",
         "cosim_images": str(COSIM_IMAGES),
-        "vivado_hls_only": vivado if design.backend is Backend.VIVADO else "",
+        "vivado_hls_only": toolchain.settings,
     }
 
 
@@ -157,19 +157,6 @@ def _estimate_rows(estimate: Estimate | None) -> str:
     if not estimate:
         return ""
     return "".join(f"| {metric} | {found} ({found.source}) |\n" for metric, found in estimate.items())
-
-
-def _how(network: Network, vitis: bool) -> str:
-    if not vitis:
-        return "Vivado HLS 2018 to 2020.1:\n\n    vivado_hls -f run_hls.tcl\n    vivado_hls -p " + f"{network.name}_prj"
-    return (
-        f"Vitis HLS 2020.2 and later, as long as it has `vitis_hls`:\n\n    vitis_hls -f run_hls.tcl\n"
-        f"    vitis_hls -p {network.name}_prj          # look at it\n\n"
-        "The component flow (Vitis 2023.2 and later):\n\n"
-        f"    v++ -c --mode hls --config hls_config.cfg --work_dir {network.name}_hls\n"
-        f"    vitis-run --mode hls --csim --config hls_config.cfg --work_dir {network.name}_hls\n"
-        "    vitis -w .                            # look at it"
-    )
 
 
 def _write(path: Path, template: str, text: Mapping[str, str]) -> None:

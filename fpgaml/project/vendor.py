@@ -1,11 +1,11 @@
 """Run the vendor's tools on a project, with a log, progress and a time limit, and read what they made.
 
     hls = find_hls(design.backend, tool=None)                    Vivado HLS, Vitis HLS, or v++ with vitis-run
-    synth(network.name, design, project, work, [Step.CSIM, Step.CSYNTH, Step.VIVADO])    -> Reports
+    synth(network.name, design, project, work, [ToolStep.CSIM, ToolStep.CSYNTH, ToolStep.VIVADO])    -> Reports
     import_reports(network.name, design, files, folder)          reports from another machine -> Reports
 
 The project folder is only read: the tools work in `work`. Commands are data (`commands`), so a test can read them.
-Supported: Vivado HLS 2018.1 to 2020.1, Vitis HLS 2020.2 to 2025.2 (2025 has no vitis_hls: v++ and vitis-run there).
+Which programs and versions there are, `fpgaml.target.toolchain` says.
 """
 
 from __future__ import annotations
@@ -16,49 +16,20 @@ import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from fpgaml.errors import ConfigError, ReportError, ToolFailed, ToolNotFound
 from fpgaml.project.axi import Wrapper
 from fpgaml.target import reports
-from fpgaml.target.design import Backend, Design
+from fpgaml.target.design import Design
 from fpgaml.target.process import run_tool
 from fpgaml.target.reports import Kind, Report
+from fpgaml.target.toolchain import Backend, ToolStep, VendorProgram, Version
 
-Version = tuple[int, int]
 PLAIN_PATH = re.compile(r"[A-Za-z0-9_./:~+\-]+")  # what run_hls.tcl accepts too
 ROOTS = ("XILINX_HLS", "XILINX_VITIS", "XILINX_VIVADO")
 
 
-class Step(StrEnum):
-    """What can be asked for, in the order it is done."""
-
-    CSIM = "csim"
-    CSYNTH = "csynth"
-    COSIM = "cosim"
-    EXPORT = "export"
-    VIVADO = "vivado"
-
-
-class Flow(StrEnum):
-    """The three ways to synthesize C++, by the program that does it."""
-
-    VIVADO_HLS = "vivado_hls"
-    VITIS_HLS = "vitis_hls"
-    COMPONENT = "v++"  # with vitis-run beside it
-
-
-SUPPORTED: dict[Flow, tuple[Version, Version]] = {
-    Flow.VIVADO_HLS: ((2018, 1), (2020, 1)),
-    Flow.VITIS_HLS: ((2020, 2), (2025, 2)),
-    Flow.COMPONENT: ((2023, 2), (2025, 2)),
-}
-FLOWS = {Backend.VIVADO: (Flow.VIVADO_HLS,), Backend.VITIS: (Flow.VITIS_HLS, Flow.COMPONENT)}
-INSTALL = {
-    Backend.VIVADO: "Vivado HLS (part of Vivado 2018.1 to 2020.1)",
-    Backend.VITIS: "Vitis HLS (part of Vitis or Vivado 2020.2 to 2025.2)",
-}
 TAKE_AWAY = (
     "or take the project to a machine that has it: `fpgaml export RUN` makes one zip, and "
     "`fpgaml import-reports RUN FILE...` brings the results home"
@@ -69,12 +40,12 @@ TAKE_AWAY = (
 class HlsTool:
     """A synthesis program that was found: which, where, and its version."""
 
-    flow: Flow
+    program: VendorProgram
     path: Path
     version: Version
 
     def __str__(self) -> str:
-        return f"{self.flow} {self.version[0]}.{self.version[1]}"
+        return f"{self.program.name} {self.version[0]}.{self.version[1]}"
 
 
 @dataclass(frozen=True)
@@ -91,13 +62,14 @@ def find_hls(backend: Backend, tool: Path | None = None) -> HlsTool:
 
     Raises: ToolNotFound if there is none, with what to do; ConfigError if its version is not supported.
     """
-    for flow in FLOWS[backend]:
-        path = find_program(flow, tool)
+    toolchain = backend.toolchain
+    for program in toolchain.programs:
+        path = find_program(program.name, tool)
         if path is not None:
-            return HlsTool(flow, path, _supported(flow, path))
-    names = " or ".join(FLOWS[backend])
+            return HlsTool(program, path, _supported(program, path))
+    names = " or ".join(program.name for program in toolchain.programs)
     where = f"at {tool}" if tool else "on PATH or under XILINX_HLS, XILINX_VITIS or XILINX_VIVADO"
-    raise ToolNotFound(f"{names} was not found {where}: install {INSTALL[backend]}, {TAKE_AWAY}")
+    raise ToolNotFound(f"{names} was not found {where}: install {toolchain.install}, {TAKE_AWAY}")
 
 
 def find_program(name: str, tool: Path | None = None) -> Path | None:
@@ -110,20 +82,19 @@ def find_program(name: str, tool: Path | None = None) -> Path | None:
     return Path(found) if found else None
 
 
-def _supported(flow: Flow, path: Path) -> Version:
-    version = version_of(path)
-    first, last = SUPPORTED[flow]
+def _supported(program: VendorProgram, path: Path) -> Version:
+    version = version_of(path, program.version_flag)
+    first, last = program.first, program.last
     if not first <= version <= last:
         raise ConfigError(
-            f"{path} is version {version[0]}.{version[1]}; supported are {flow} {first[0]}.{first[1]} to "
+            f"{path} is version {version[0]}.{version[1]}; supported are {program.name} {first[0]}.{first[1]} to "
             f"{last[0]}.{last[1]}: choose another with --tool"
         )
     return version
 
 
-def version_of(path: Path) -> Version:
+def version_of(path: Path, flag: str) -> Version:
     """Return year and number of a vendor program. Raises: ToolFailed if it does not say."""
-    flag = "--version" if path.name == Flow.COMPONENT else "-version"
     try:
         found = subprocess.run([path, flag], capture_output=True, text=True, timeout=120, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -135,12 +106,12 @@ def version_of(path: Path) -> Version:
 
 
 def commands(
-    hls: HlsTool, name: str, project: Path, work: Path, steps: Sequence[Step], wrapper: Wrapper | None = None
+    hls: HlsTool, name: str, project: Path, work: Path, steps: Sequence[ToolStep], wrapper: Wrapper | None = None
 ) -> list[Command]:
     """Return the programs to run in `work` for `steps`, in order."""
-    asked = [step for step in Step if step in steps and step is not Step.VIVADO]
+    asked = [step for step in ToolStep if step in steps and step is not ToolStep.VIVADO]
     top = name if wrapper is None else f"{name}_{wrapper}"
-    if hls.flow is Flow.COMPONENT:
+    if hls.program.component:
         config = project / ("hls_config.cfg" if wrapper is None else f"hls_config_{wrapper}.cfg")
         return [_component(step, hls, config, work / f"{top}_hls") for step in asked]
     if not asked:
@@ -149,11 +120,11 @@ def commands(
     return [Command("hls", (str(hls.path), "-f", str(project / "run_hls.tcl")), env)]
 
 
-def _component(step: Step, hls: HlsTool, config: Path, folder: Path) -> Command:
+def _component(step: ToolStep, hls: HlsTool, config: Path, folder: Path) -> Command:
     options = ("--config", str(config), "--work_dir", str(folder))
-    if step is Step.CSYNTH:
+    if step is ToolStep.CSYNTH:
         return Command(step, (str(hls.path), "-c", "--mode", "hls", *options))
-    action = {Step.CSIM: "--csim", Step.COSIM: "--cosim", Step.EXPORT: "--package"}[step]
+    action = {ToolStep.CSIM: "--csim", ToolStep.COSIM: "--cosim", ToolStep.EXPORT: "--package"}[step]
     return Command(step, (str(hls.path.with_name("vitis-run")), "--mode", "hls", action, *options))
 
 
@@ -162,7 +133,7 @@ def synth(
     design: Design,
     project: Path,
     work: Path,
-    steps: Sequence[Step],
+    steps: Sequence[ToolStep],
     *,
     tool: Path | None = None,
     wrapper: Wrapper | None = None,
@@ -178,12 +149,12 @@ def synth(
     check_steps(steps, work)
     check_path(project)
     check_path(work)
-    hls_steps = [step for step in steps if step is not Step.VIVADO]
+    hls_steps = [step for step in steps if step is not ToolStep.VIVADO]
     todo: list[Command] = []
     if hls_steps:
         todo += commands(find_hls(design.backend, tool), name, project, work, steps, wrapper)
     top = name if wrapper is None else f"{name}_{wrapper}"
-    vivado = find_vivado(tool) if Step.VIVADO in steps else None
+    vivado = find_vivado(tool) if ToolStep.VIVADO in steps else None
     work.mkdir(parents=True, exist_ok=True)
     forget(work, steps)
     for command in todo:
@@ -196,7 +167,7 @@ def synth(
 def vivado_command(vivado: Path, project: Path, verilog: Path, top: str) -> Command:
     """Return the program that synthesizes a folder of Verilog out of context."""
     script = str(project / "vivado_synth.tcl")
-    return Command(Step.VIVADO, (str(vivado), "-mode", "batch", "-source", script, "-tclargs", str(verilog), top))
+    return Command(ToolStep.VIVADO, (str(vivado), "-mode", "batch", "-source", script, "-tclargs", str(verilog), top))
 
 
 def find_vivado(tool: Path | None = None) -> Path:
@@ -207,12 +178,12 @@ def find_vivado(tool: Path | None = None) -> Path:
     return found
 
 
-def check_steps(steps: Sequence[Step], work: Path) -> None:
+def check_steps(steps: Sequence[ToolStep], work: Path) -> None:
     """Raise ConfigError for no step, or for one that needs C synthesis when there was none."""
     if not steps:
-        raise ConfigError(f"choose at least one step: {', '.join(Step)}")
-    synthesized = Step.CSYNTH in steps or any(work.glob("**/syn/verilog/*.v"))
-    for step in (Step.COSIM, Step.EXPORT, Step.VIVADO):
+        raise ConfigError(f"choose at least one step: {', '.join(ToolStep)}")
+    synthesized = ToolStep.CSYNTH in steps or any(work.glob("**/syn/verilog/*.v"))
+    for step in (ToolStep.COSIM, ToolStep.EXPORT, ToolStep.VIVADO):
         if step in steps and not synthesized:
             raise ConfigError(f"step '{step}' needs C synthesis first: ask for csynth too")
 
@@ -235,13 +206,13 @@ def verilog_folder(work: Path) -> Path:
 
 
 REPORT_OF = {
-    Step.CSYNTH: ("**/syn/report/csynth.xml",),
-    Step.COSIM: ("**/sim/report/*_cosim.rpt",),
-    Step.VIVADO: ("**/vivado_synth.rpt", "**/vivado_timing.rpt"),
+    ToolStep.CSYNTH: ("**/syn/report/csynth.xml",),
+    ToolStep.COSIM: ("**/sim/report/*_cosim.rpt",),
+    ToolStep.VIVADO: ("**/vivado_synth.rpt", "**/vivado_timing.rpt"),
 }
 
 
-def forget(work: Path, steps: Sequence[Step]) -> None:
+def forget(work: Path, steps: Sequence[ToolStep]) -> None:
     """Remove the reports that `steps` will make again, so that none is taken for a new one after a failure."""
     for step in steps:
         for pattern in REPORT_OF.get(step, ()):
@@ -249,10 +220,10 @@ def forget(work: Path, steps: Sequence[Step]) -> None:
                 path.unlink()
 
 
-def read_made(work: Path, top: str, steps: Sequence[Step]) -> list[Report]:
+def read_made(work: Path, top: str, steps: Sequence[ToolStep]) -> list[Report]:
     """Return the reports that `steps` made. Raises: ReportError if one is missing or of another design."""
     found = []
-    for step in Step:
+    for step in ToolStep:
         for pattern in REPORT_OF.get(step, ()) if step in steps else ():
             paths = sorted(work.glob(pattern))
             if not paths:

@@ -20,25 +20,7 @@ from functools import lru_cache
 
 from fpgaml.errors import ConfigError, nearest
 from fpgaml.ir.network import DepthwiseConv, Layer, Network, matrix_size
-
-
-class Tool(StrEnum):
-    """The high-level synthesis program; the two cost differently for the same C++."""
-
-    VIVADO_HLS = "Vivado HLS"
-    VITIS_HLS = "Vitis HLS"
-
-
-class Backend(StrEnum):
-    """hls4ml's backend."""
-
-    VIVADO = "Vivado"
-    VITIS = "Vitis"
-
-    @property
-    def tool(self) -> Tool:
-        """The program that synthesizes what this backend writes."""
-        return Tool.VITIS_HLS if self is Backend.VITIS else Tool.VIVADO_HLS
+from fpgaml.target.toolchain import Backend, Tool
 
 
 class IoType(StrEnum):

@@ -22,12 +22,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from fpgaml.errors import ReportError
-from fpgaml.target.design import Tool
 from fpgaml.target.measurement import Interval, Measurement, Metric, Source
+from fpgaml.target.toolchain import Tool, tool_of
 
 Measurements = Mapping[Metric, Measurement]
-
-_LAST_VIVADO_HLS = (2020, 1)  # Vitis HLS began with 2020.2
 
 
 class Kind(StrEnum):
@@ -181,7 +179,7 @@ def _hls_tool(version: str, name: str) -> Tool:
     found = re.match(r"(\d{4})\.(\d)", version)
     if not found:
         raise ReportError(f"{name}: expected a version such as 2020.1, found {version!r}")
-    return Tool.VIVADO_HLS if (int(found[1]), int(found[2])) <= _LAST_VIVADO_HLS else Tool.VITIS_HLS
+    return tool_of((int(found[1]), int(found[2])))
 
 
 # -- <top>_csynth.rpt ------------------------------------------------------------------------------------------

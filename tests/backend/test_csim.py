@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from fpgaml.backend import csim, hls4ml
-from fpgaml.target.design import Backend, Design
+from fpgaml.target.design import Design
+from fpgaml.target.toolchain import Backend
 from tests.networks import codes_for, mlp
 
 PART = "xc7z020clg400-1"

@@ -11,8 +11,9 @@ from fpgaml.errors import ConfigError, ConversionMismatch, FormatError, ToolFail
 from fpgaml.exact import emulate
 from fpgaml.ir.fixed import FixedPoint
 from fpgaml.ir.network import Activation, Conv, Flatten, Function, Input, Multiply, Network, Reshape
-from fpgaml.target.design import Backend, Design, IoType, Strategy
+from fpgaml.target.design import Design, IoType, Strategy
 from fpgaml.target.output_head import Head, with_head
+from fpgaml.target.toolchain import Backend
 from tests.networks import RELU, VALID, cnn, codes_for, mlp, weights
 
 PART = "xc7z020clg400-1"

@@ -13,7 +13,8 @@ from fpgaml.card.runcard import TRAINED, RunCard, Task
 from fpgaml.card.sections import OptimizerKind, Schedule
 from fpgaml.card.toml import card_of, load_card, to_toml
 from fpgaml.errors import ConfigError
-from fpgaml.target.design import Backend, Design, IoType, LayerDesign, Strategy
+from fpgaml.target.design import Design, IoType, LayerDesign, Strategy
+from fpgaml.target.toolchain import Backend
 
 CARDS = sorted((Path(__file__).parents[2] / "models").glob("*.toml"))
 

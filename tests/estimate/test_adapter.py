@@ -7,7 +7,8 @@ from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.fixed import FixedPoint
 from fpgaml.ir.network import Dense, Input, Network, Weights
 from fpgaml.target.boards import find_part
-from fpgaml.target.design import Backend, Design, IoType, LayerDesign, Strategy, Tool
+from fpgaml.target.design import Design, IoType, LayerDesign, Strategy
+from fpgaml.target.toolchain import Backend, Tool
 
 PART = find_part("xc7z020clg400-1")
 

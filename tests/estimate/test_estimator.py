@@ -4,8 +4,9 @@ from fpgaml.errors import ConfigError
 from fpgaml.estimate import Stage, Verdict, compare_with_float, estimate, fit, utilisation
 from fpgaml.ir.network import matrix_size
 from fpgaml.target.boards import find_board, find_part
-from fpgaml.target.design import Backend, Design, IoType, LayerDesign, Strategy, is_valid_reuse
+from fpgaml.target.design import Design, IoType, LayerDesign, Strategy, is_valid_reuse
 from fpgaml.target.measurement import ESTIMATED, RESOURCES, Metric, Source
+from fpgaml.target.toolchain import Backend
 
 BOARD = find_board("pynq-z2")
 

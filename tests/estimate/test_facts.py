@@ -4,7 +4,8 @@ import pytest
 
 from fpgaml.errors import ConfigError
 from fpgaml.estimate.facts import Kind, LayerFacts, Multipliers, Speed, Target, memory_blocks, needs_dataflow, slices_of
-from fpgaml.target.design import IoType, Strategy, Tool
+from fpgaml.target.design import IoType, Strategy
+from fpgaml.target.toolchain import Tool
 
 ZYNQ = Target(Tool.VITIS_HLS, "zynq", 5.0, 3.65, IoType.PARALLEL)
 DENSE = LayerFacts("fc", Kind.DENSE, ZYNQ, n_in=32, n_out=16, nonzero=400, heavy=100, shared=90)

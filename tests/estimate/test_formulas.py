@@ -5,7 +5,8 @@ import pytest
 from fpgaml.estimate.compose import Timing, fifo_blocks, interval_of, latency_terms
 from fpgaml.estimate.facts import Kind, LayerFacts, Target
 from fpgaml.estimate.formulas import PRIORS, bram_of, cycles_of, dsp_of, ff_terms, lut_terms, regime_of
-from fpgaml.target.design import IoType, Strategy, Tool
+from fpgaml.target.design import IoType, Strategy
+from fpgaml.target.toolchain import Tool
 
 ZYNQ = Target(Tool.VIVADO_HLS, "zynq", 5.0, 4.375, IoType.PARALLEL)
 STREAM = replace(ZYNQ, io_type=IoType.STREAM, dataflow=True)

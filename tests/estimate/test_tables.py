@@ -13,8 +13,9 @@ from fpgaml.estimate.tables import (
     proposals_table,
 )
 from fpgaml.target.boards import catalogue, find_board
-from fpgaml.target.design import Backend, Design, IoType
+from fpgaml.target.design import Design, IoType
 from fpgaml.target.measurement import Interval, Measurement, Metric, Source
+from fpgaml.target.toolchain import Backend
 
 
 def text_of(table):

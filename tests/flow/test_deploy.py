@@ -11,7 +11,8 @@ from fpgaml.errors import ConfigError
 from fpgaml.flow import deploy
 from fpgaml.ir.saving import save
 from fpgaml.runs.workspace import digest_of
-from fpgaml.target.design import Backend, Design, IoType
+from fpgaml.target.design import Design, IoType
+from fpgaml.target.toolchain import Backend
 from tests.commands import command
 from tests.conftest import tiny as tiny_network
 from tests.conftest import tiny_codes as some_codes

@@ -11,7 +11,8 @@ from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
 from fpgaml.ir.network import Activation, Dense, Function, Input, Network, Weights
 from fpgaml.project.axi import Wrapper, ports, run_wrapper, write_lite, write_stream
 from fpgaml.project.testbench import write_testbench
-from fpgaml.target.design import Backend, Design, IoType
+from fpgaml.target.design import Design, IoType
+from fpgaml.target.toolchain import Backend
 from tests.conftest import PROJECTS
 
 STREAM = "PASS: 6 images through the AXI4-Stream wrapper, every beat equal bit for bit"

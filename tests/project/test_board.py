@@ -17,8 +17,9 @@ from fpgaml.project.axi import write_stream
 from fpgaml.project.board import KITS, misfits, write_board
 from fpgaml.project.driver import Accelerator, Settings
 from fpgaml.target.boards import find_board
-from fpgaml.target.design import Backend, Design, IoType
+from fpgaml.target.design import Design, IoType
 from fpgaml.target.measurement import Interval, Measurement, Metric, Source
+from fpgaml.target.toolchain import Backend
 from tests.project.test_driver import allocate
 
 HERE = Path(__file__).parent

@@ -16,8 +16,9 @@ from fpgaml.ir.network import Activation, Add, Function, Input, Network
 from fpgaml.project.axi import Wrapper
 from fpgaml.project.generated import write_project
 from fpgaml.target.archive import export
-from fpgaml.target.design import Backend, Design, IoType
+from fpgaml.target.design import Design, IoType
 from fpgaml.target.measurement import Interval, Measurement, Metric, Source
+from fpgaml.target.toolchain import Backend
 
 DESIGN = Design(Backend.VITIS, "xc7z020clg400-1", clock_ns=10.0, io_type=IoType.STREAM)
 

@@ -13,15 +13,16 @@ import pytest
 from fpgaml.errors import ConfigError, ReportError, ToolFailed, ToolNotFound
 from fpgaml.project.axi import Wrapper
 from fpgaml.project.generated import write_project
-from fpgaml.project.vendor import Step, find_hls, import_reports, synth
+from fpgaml.project.vendor import find_hls, import_reports, synth
 from fpgaml.target import reports
-from fpgaml.target.design import Backend, Design, IoType
+from fpgaml.target.design import Design, IoType
 from fpgaml.target.measurement import Metric, Source
+from fpgaml.target.toolchain import Backend, ToolStep
 
 pytest.importorskip("tkinter", reason="needs tkinter, whose Tcl interpreter runs the scripts in place of the vendor's")
 
 FAKES = Path(__file__).parents[1] / "fake_tools"
-ALL = list(Step)
+ALL = list(ToolStep)
 
 
 def design(backend=Backend.VITIS):
@@ -85,16 +86,16 @@ def test_csim_in_the_tools_way_passes_and_fails(fakes, projects, tmp_path, monke
     monkeypatch.setenv("FAKE_CSIM", "1")
     project = tmp_path / "hls"
     shutil.copytree(projects[Backend.VITIS], project)
-    assert synth("tiny", design(), project, tmp_path / "work", [Step.CSIM]) == []
+    assert synth("tiny", design(), project, tmp_path / "work", [ToolStep.CSIM]) == []
     assert "PASS: 6 images" in (tmp_path / "work" / "hls.log").read_text(encoding="utf-8")
     logits = project / "tb_data" / "logits.dat"
     logits.write_text(logits.read_text().replace("end", ""), encoding="ascii")
     with pytest.raises(ToolFailed, match=r"vitis_hls -f failed with exit code 1; log: .*hls\.log"):
-        synth("tiny", design(), project, tmp_path / "work", [Step.CSIM])
+        synth("tiny", design(), project, tmp_path / "work", [ToolStep.CSIM])
 
 
 def test_wrapper_is_the_top(fakes, projects, tmp_path):
-    found = synth("tiny", design(), projects[Backend.VITIS], tmp_path, [Step.CSYNTH], wrapper=Wrapper.STREAM)
+    found = synth("tiny", design(), projects[Backend.VITIS], tmp_path, [ToolStep.CSYNTH], wrapper=Wrapper.STREAM)
     assert [report.top for report in found] == ["tiny_axi"]
 
 
@@ -111,7 +112,7 @@ def test_component_flow_where_there_is_no_vitis_hls(fakes, projects, tmp_path, w
 def test_tool_is_found_by_option_path_and_environment(fakes, monkeypatch):
     assert str(find_hls(Backend.VITIS)) == "vitis_hls 2023.1"
     assert find_hls(Backend.VIVADO, FAKES).path == FAKES / "vivado_hls"
-    assert find_hls(Backend.VITIS, FAKES / "v++").flow == "v++"
+    assert find_hls(Backend.VITIS, FAKES / "v++").program.name == "v++"
     place = fakes("vitis_hls")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     (place.parent / "Vitis").mkdir()
@@ -136,7 +137,7 @@ def test_without_a_tool_one_sentence_says_what_to_do(monkeypatch, projects, tmp_
     for root in ("XILINX_HLS", "XILINX_VITIS", "XILINX_VIVADO"):
         monkeypatch.delenv(root, raising=False)
     with pytest.raises(ToolNotFound) as caught:
-        synth("tiny", design(), projects[Backend.VITIS], tmp_path / "work", [Step.CSYNTH])
+        synth("tiny", design(), projects[Backend.VITIS], tmp_path / "work", [ToolStep.CSYNTH])
     assert str(caught.value) == (
         "vitis_hls or v++ was not found on PATH or under XILINX_HLS, XILINX_VITIS or XILINX_VIVADO: install Vitis HLS "
         "(part of Vitis or Vivado 2020.2 to 2025.2), or take the project to a machine that has it: `fpgaml export RUN` "
@@ -148,22 +149,22 @@ def test_failure_timeout_and_missing_report(fakes, projects, tmp_path, monkeypat
     project = projects[Backend.VITIS]
     monkeypatch.setenv("FAKE_FAIL", "csynth_design")
     with pytest.raises(ToolFailed, match=r"(?s)failed with exit code 1; log: .*ERROR: C synthesis failed: "):
-        synth("tiny", design(), project, tmp_path, [Step.CSYNTH])
+        synth("tiny", design(), project, tmp_path, [ToolStep.CSYNTH])
     monkeypatch.delenv("FAKE_FAIL")
     monkeypatch.setenv("FAKE_SLEEP", "30")
     with pytest.raises(ToolFailed, match="ran longer than 2 s and was stopped"):
-        synth("tiny", design(), project, tmp_path, [Step.CSYNTH], timeout_s=2)
+        synth("tiny", design(), project, tmp_path, [ToolStep.CSYNTH], timeout_s=2)
     monkeypatch.setenv("FAKE_SLEEP", "0")
-    synth("tiny", design(), project, tmp_path, [Step.CSYNTH])
+    synth("tiny", design(), project, tmp_path, [ToolStep.CSYNTH])
     monkeypatch.setenv("FAKE_REPORTS", "0")  # the report of the run before must not be taken for this one's
     with pytest.raises(ReportError, match=r"step 'csynth' ended well but left no csynth\.xml in "):
-        synth("tiny", design(), project, tmp_path, [Step.CSYNTH])
+        synth("tiny", design(), project, tmp_path, [ToolStep.CSYNTH])
 
 
 def test_a_killed_tool(fakes, projects, tmp_path, monkeypatch):
     monkeypatch.setenv("FAKE_KILL", "1")
     with pytest.raises(ToolFailed, match=r"vitis_hls -f failed with exit code -9; log: .*hls\.log"):
-        synth("tiny", design(), projects[Backend.VITIS], tmp_path, [Step.CSYNTH])
+        synth("tiny", design(), projects[Backend.VITIS], tmp_path, [ToolStep.CSYNTH])
 
 
 def test_interrupt_stops_the_tool_and_its_children(fakes, projects, tmp_path, monkeypatch):
@@ -171,7 +172,7 @@ def test_interrupt_stops_the_tool_and_its_children(fakes, projects, tmp_path, mo
     code = (
         "import sys\nfrom pathlib import Path\nfrom fpgaml.design import *\nfrom fpgaml.external.vendor import *\n"
         "d = Design(Backend.VITIS, 'xc7z020clg400-1', clock_ns=10.0)\n"
-        "synth('tiny', d, Path(sys.argv[1]), Path(sys.argv[2]), [Step.CSYNTH])\n"
+        "synth('tiny', d, Path(sys.argv[1]), Path(sys.argv[2]), [ToolStep.CSYNTH])\n"
     )
     args = [sys.executable, "-c", code, projects[Backend.VITIS], tmp_path / "work"]
     process = subprocess.Popen(args, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
@@ -198,9 +199,9 @@ def test_bad_requests(fakes, projects, tmp_path):
     with pytest.raises(ConfigError, match="choose at least one step: csim, csynth, cosim, export, vivado"):
         synth("tiny", design(), project, tmp_path, [])
     with pytest.raises(ConfigError, match="step 'cosim' needs C synthesis first: ask for csynth too"):
-        synth("tiny", design(), project, tmp_path, [Step.COSIM])
+        synth("tiny", design(), project, tmp_path, [ToolStep.COSIM])
     with pytest.raises(ConfigError, match=r"need a path of plain letters, digits and _ \. - only, not '.*zwei Wörter'"):
-        synth("tiny", design(), project, tmp_path / "zwei Wörter", [Step.CSYNTH])
+        synth("tiny", design(), project, tmp_path / "zwei Wörter", [ToolStep.CSYNTH])
 
 
 def test_script_itself_refuses_a_path_with_spaces(fakes, projects, tmp_path):
@@ -225,7 +226,7 @@ def test_reports_come_home(fakes, projects, tmp_path):
 
 def test_foreign_reports_stay_out(fakes, projects, tmp_path):
     work = tmp_path / "elsewhere"
-    synth("tiny", design(), projects[Backend.VITIS], work, [Step.CSYNTH])
+    synth("tiny", design(), projects[Backend.VITIS], work, [ToolStep.CSYNTH])
     (report,) = work.glob("**/csynth.xml")
     home = tmp_path / "home"
     with pytest.raises(ReportError, match="expected a report of network 'other', found one of 'tiny'"):

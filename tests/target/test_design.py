@@ -5,15 +5,14 @@ from fpgaml.errors import ConfigError
 from fpgaml.ir.fixed import FixedPoint
 from fpgaml.ir.network import Conv, Dense, Input, Network, Weights, matrix_size
 from fpgaml.target.design import (
-    Backend,
     Design,
     LayerDesign,
     Strategy,
-    Tool,
     check_design,
     nearest_reuse_factor,
     valid_reuse_factors,
 )
+from fpgaml.target.toolchain import Backend, Tool
 
 PART = "xc7z020clg400-1"
 

@@ -7,8 +7,9 @@ from fpgaml.errors import ConfigError
 from fpgaml.exact import emulate
 from fpgaml.ir.fixed import FixedPoint
 from fpgaml.ir.network import Dense, Input, Network, Weights
-from fpgaml.target.design import Backend, Design, Strategy, check_design
+from fpgaml.target.design import Design, Strategy, check_design
 from fpgaml.target.output_head import MATRICES, Head, changed_classes, head_design, with_head
+from fpgaml.target.toolchain import Backend
 from tests.networks import cnn, mlp
 
 

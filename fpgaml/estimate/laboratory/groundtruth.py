@@ -17,9 +17,10 @@ from math import ceil, prod
 from pathlib import Path
 
 from fpgaml.errors import DataError
-from fpgaml.estimate.facts import UNCERTAINTY, Kind, LayerFacts, Multipliers, Target, needs_dataflow
-from fpgaml.target.design import IoType, Strategy, Tool
+from fpgaml.estimate.facts import Kind, LayerFacts, Multipliers, Target, needs_dataflow
+from fpgaml.target.design import IoType, Strategy
 from fpgaml.target.measurement import ESTIMATED, Metric
+from fpgaml.target.toolchain import Tool
 
 Row = Mapping[str, str]
 
@@ -135,7 +136,7 @@ def _target(row: Row) -> Target:
     clock = clock or USUAL_CLOCK
     uncertainty = _number(row.get("clock_unc_ns", ""))
     if uncertainty is None or not 0 <= uncertainty < clock:
-        uncertainty = clock * UNCERTAINTY[tool]
+        uncertainty = clock * tool.toolchain.clock_uncertainty
     stream = "stream" in row.get("io_type", "").lower()
     return Target(
         tool=tool,
