@@ -105,6 +105,15 @@ def test_keras_is_imported_only_inside_functions_that_need_it(path):
     assert not early, f"{path.name} imports {early} at the top"
 
 
+def test_one_class_name_means_one_thing():
+    places = {}
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+    assert not {name: files for name, files in places.items() if len(files) > 1 and name != "_Walk"}
+
+
 def test_import_is_light():
     code = (
         "import sys, fpgaml, fpgaml.cli.app, fpgaml.exact.scores, fpgaml.flow.pipeline, fpgaml.report.estimates\n"

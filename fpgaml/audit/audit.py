@@ -37,7 +37,7 @@ Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Row:
+class LayerRow:
     """One layer of the table. Types are text; empty where a layer has none, "?" where a refused layer hides it."""
 
     layer: str
@@ -88,7 +88,7 @@ class Audit:
 
     model: str
     input_type: str
-    rows: tuple[Row, ...]
+    rows: tuple[LayerRow, ...]
     findings: tuple[Finding, ...]
     simulation: Simulation | None
 
@@ -174,14 +174,14 @@ def _unreadable(title: str, error: FpgamlError, layers: list[tuple[str, str, boo
     if not found:
         code = Code.UNREADABLE_FILE if isinstance(error, FormatError) else Code.PYTHON_CODE
         found = [finding(code, "", str(error))]
-    rows = tuple(Row(name, kind, "", (), "?", "", "", "", "?", None, None, None) for name, kind, _ in layers)
+    rows = tuple(LayerRow(name, kind, "", (), "?", "", "", "", "?", None, None, None) for name, kind, _ in layers)
     return Audit(title, str(input_type), rows, tuple(found), None)
 
 
 # --- the table ------------------------------------------------------------------------------------------------------
 
 
-def _rows(inspection: Any) -> tuple[Row, ...]:
+def _rows(inspection: Any) -> tuple[LayerRow, ...]:
     types: dict[str, FixedPoint] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     rows = []
@@ -195,7 +195,7 @@ def _rows(inspection: Any) -> tuple[Row, ...]:
         read = ", ".join("?" if s in inspection.guessed else str(types[s]) for s in sources)
         does = "refused" if layer.name in inspection.refused else layer.words
         rows.append(
-            Row(
+            LayerRow(
                 keras_name if keras_name == layer.name else f"{layer.name} ({keras_name})",
                 kind, does, shapes[layer.name], read, **_weight_columns(layer),
                 accumulator=(str(types[layer.name]) if known else "?") if layer.result is Result.COMPUTED else "",
@@ -207,10 +207,12 @@ def _rows(inspection: Any) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _keras_rows(model: Any) -> tuple[Row, ...]:
+def _keras_rows(model: Any) -> tuple[LayerRow, ...]:
     """Return rows of a model whose graph cannot be followed: names and classes."""
     layers = getattr(model, "layers", [])
-    return tuple(Row(one.name, type(one).__name__, "", (), "?", "", "", "", "?", None, None, None) for one in layers)
+    return tuple(
+        LayerRow(one.name, type(one).__name__, "", (), "?", "", "", "", "?", None, None, None) for one in layers
+    )
 
 
 def _weight_columns(layer: Layer) -> dict[str, Any]:

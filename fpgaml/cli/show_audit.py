@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from fpgaml.audit.audit import Audit, Row, Side, Simulation, summary
+from fpgaml.audit.audit import Audit, LayerRow, Side, Simulation, summary
 from fpgaml.frontend.findings import Finding, Severity
 
 COLORS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
@@ -28,7 +28,7 @@ def show_audit(console: Console, found: Audit) -> None:
     console.print(f"\n{mark} {escape(summary(found))}", soft_wrap=True)
 
 
-def layer_table(rows: tuple[Row, ...]) -> Table:
+def layer_table(rows: tuple[LayerRow, ...]) -> Table:
     """Return the table of layers. A layer's input is the output of the one it reads."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("layer", overflow="fold", min_width=8)
@@ -56,7 +56,7 @@ def short(kind: str) -> str:
     return head if head == kind else f"{head.split(',T')[0]}>"
 
 
-def _float32(row: Row) -> str:
+def _float32(row: LayerRow) -> str:
     if row.float32 is None:
         return "[dim]?[/]"
     if not row.float32:

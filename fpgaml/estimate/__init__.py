@@ -11,13 +11,13 @@ laboratory/     where the coefficients come from: groundtruth.py (rows of real r
 """
 
 from fpgaml.estimate.estimator import (
-    Comparison,
     Estimate,
+    EstimateStage,
+    FitVerdict,
+    FloatComparison,
     LayerEstimate,
-    Stage,
     Use,
     Utilisation,
-    Verdict,
     compare_with_float,
     estimate,
     utilisation,
@@ -26,14 +26,14 @@ from fpgaml.estimate.proposals import Proposal, fit
 from fpgaml.estimate.walls import Wall
 
 __all__ = [
-    "Comparison",
     "Estimate",
+    "EstimateStage",
+    "FitVerdict",
+    "FloatComparison",
     "LayerEstimate",
     "Proposal",
-    "Stage",
     "Use",
     "Utilisation",
-    "Verdict",
     "Wall",
     "compare_with_float",
     "estimate",

@@ -19,18 +19,18 @@ from math import floor
 from fpgaml.estimate.adapter import facts_of
 from fpgaml.estimate.facts import Kind, LayerFacts
 from fpgaml.estimate.formulas import regime_of
-from fpgaml.estimate.model import Model, Values, group_of, model, predict, synthesized
+from fpgaml.estimate.model import CostModel, Values, group_of, model, predict, synthesized
 from fpgaml.estimate.residuals import probability_below
 from fpgaml.estimate.walls import Wall, walls
 from fpgaml.ir.network import Network, weights_of
 from fpgaml.target.boards import Part
 from fpgaml.target.design import Design, check_design
-from fpgaml.target.measurement import ESTIMATED, RESOURCES, Interval, Measurement, Metric, Source
+from fpgaml.target.measurement import ESTIMATED, RESOURCES, Measurement, MedianRange, Metric, Source
 
 Measurements = Mapping[Metric, Measurement]
 
 
-class Stage(StrEnum):
+class EstimateStage(StrEnum):
     """Whose figures are estimated."""
 
     CSYNTH = "HLS csynth"
@@ -61,21 +61,21 @@ class Estimate:
     extrapolated: bool
 
     @property
-    def latency_us(self) -> Interval:
+    def latency_us(self) -> MedianRange:
         """Latency in microseconds at the design's clock."""
         return self.csynth[Metric.LATENCY].value.scaled(self.design.clock_ns / 1000)
 
     @property
-    def interval_us(self) -> Interval:
+    def interval_us(self) -> MedianRange:
         """Time between two inputs in microseconds at the design's clock."""
         return self.csynth[Metric.INTERVAL].value.scaled(self.design.clock_ns / 1000)
 
-    def at(self, stage: Stage) -> Measurements:
+    def at(self, stage: EstimateStage) -> Measurements:
         """Return the measurements of a stage."""
-        return self.csynth if stage is Stage.CSYNTH else self.synthesis
+        return self.csynth if stage is EstimateStage.CSYNTH else self.synthesis
 
 
-class Verdict(StrEnum):
+class FitVerdict(StrEnum):
     """Whether a design goes into a part."""
 
     FITS = "fits"
@@ -91,12 +91,12 @@ class Use:
     """How much of one resource of a part a design takes."""
 
     metric: Metric
-    used: Interval
+    used: MedianRange
     available: int
     probability: float
 
     @property
-    def share(self) -> Interval:
+    def share(self) -> MedianRange:
         """Used over available; of a part that has none, 0 or very large."""
         return self.used.scaled(1 / self.available) if self.available else self.used.scaled(1e6)
 
@@ -105,7 +105,7 @@ class Use:
 class Utilisation:
     """Verdict on a part: use of each resource, the probability that all fit, and the resource that limits."""
 
-    stage: Stage
+    stage: EstimateStage
     uses: tuple[Use, ...]
 
     @property
@@ -119,14 +119,14 @@ class Utilisation:
         return min(self.uses, key=lambda use: (round(use.probability, 6), -use.share.median))
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> FitVerdict:
         """Fits, tight, or does not fit."""
         if self.probability >= LIKELY:
-            return Verdict.FITS
-        return Verdict.TIGHT if self.probability >= UNLIKELY else Verdict.TOO_LARGE
+            return FitVerdict.FITS
+        return FitVerdict.TIGHT if self.probability >= UNLIKELY else FitVerdict.TOO_LARGE
 
 
-def estimate(network: Network, design: Design, part: Part, known: Model | None = None) -> Estimate:
+def estimate(network: Network, design: Design, part: Part, known: CostModel | None = None) -> Estimate:
     """Return the estimate of `network` built as `design` says on `part`.
 
     Raises: ConfigError if a layer cannot take its strategy or reuse factor; UnsupportedLayer.
@@ -136,7 +136,9 @@ def estimate(network: Network, design: Design, part: Part, known: Model | None =
     return _from_facts(network.name, design, part, facts, known or model())
 
 
-def utilisation(found: Estimate, stage: Stage = Stage.SYNTHESIS, part: Part | None = None) -> Utilisation:
+def utilisation(
+    found: Estimate, stage: EstimateStage = EstimateStage.SYNTHESIS, part: Part | None = None
+) -> Utilisation:
     """Return how much of a part (the design's own by default) an estimate takes at a stage.
 
     What goes into a part is decided after logic synthesis; the figures of csynth are about twice the LUTs.
@@ -147,11 +149,11 @@ def utilisation(found: Estimate, stage: Stage = Stage.SYNTHESIS, part: Part | No
     return Utilisation(stage, tuple(_use(metric, values[metric], available[metric]) for metric in RESOURCES))
 
 
-def _use(metric: Metric, used: Interval, available: int) -> Use:
+def _use(metric: Metric, used: MedianRange, available: int) -> Use:
     return Use(metric, used, available, probability_below(used, available))
 
 
-def _from_facts(name: str, design: Design, part: Part, facts: Sequence[LayerFacts], known: Model) -> Estimate:
+def _from_facts(name: str, design: Design, part: Part, facts: Sequence[LayerFacts], known: CostModel) -> Estimate:
     prediction = predict(facts, known.coefficients)
     outside = [known.is_outside(one) for one in facts]
     group, widen = group_of(facts), any(outside)
@@ -165,7 +167,7 @@ def _from_facts(name: str, design: Design, part: Part, facts: Sequence[LayerFact
             metric,
             synthesized(metric, prediction.design[metric], group, known, widen=widen),
             widen,
-            Stage.SYNTHESIS,
+            EstimateStage.SYNTHESIS,
         )
         for metric in RESOURCES
     }
@@ -176,7 +178,7 @@ def _from_facts(name: str, design: Design, part: Part, facts: Sequence[LayerFact
     return Estimate(name, design, part, csynth, synthesis, layers, walls(facts), widen)
 
 
-def _layer(facts: LayerFacts, values: Values, known: Model, *, widen: bool) -> LayerEstimate:
+def _layer(facts: LayerFacts, values: Values, known: CostModel, *, widen: bool) -> LayerEstimate:
     found = {
         metric: _measured(
             facts.name, metric, _around(known, "layer", metric, regime_of(facts), values, widen=widen), widen
@@ -186,15 +188,15 @@ def _layer(facts: LayerFacts, values: Values, known: Model, *, widen: bool) -> L
     return LayerEstimate(facts.name, facts.kind, facts.reuse, found)
 
 
-def _around(known: Model, level: str, metric: Metric, group: str, values: Values, *, widen: bool) -> Interval:
+def _around(known: CostModel, level: str, metric: Metric, group: str, values: Values, *, widen: bool) -> MedianRange:
     found = known.spread(level, metric, group).around(metric, values[metric], widen=widen)
     if metric is Metric.INTERVAL and level == "design":
-        return Interval(max(1.0, found.median), max(1.0, found.low), max(1.0, found.high))
+        return MedianRange(max(1.0, found.median), max(1.0, found.low), max(1.0, found.high))
     return found
 
 
 def _measured(
-    subject: str, metric: Metric, value: Interval, extrapolated: bool, stage: Stage = Stage.CSYNTH
+    subject: str, metric: Metric, value: MedianRange, extrapolated: bool, stage: EstimateStage = EstimateStage.CSYNTH
 ) -> Measurement:
     return Measurement(subject, metric, value, Source.FORMULA, f"estimate of {stage}", extrapolated)
 
@@ -205,7 +207,7 @@ HEAVY_SHARE_16 = 0.8  # share of trained 16-bit weights with three signed digits
 
 
 @dataclass(frozen=True)
-class Comparison:
+class FloatComparison:
     """The quantized design beside the same architecture in ``ap_fixed<16,6>``; memory of the weights in bits."""
 
     quantized: Estimate
@@ -214,7 +216,7 @@ class Comparison:
     float32_bits: int
 
 
-def compare_with_float(network: Network, design: Design, part: Part, known: Model | None = None) -> Comparison:
+def compare_with_float(network: Network, design: Design, part: Part, known: CostModel | None = None) -> FloatComparison:
     """Return `network` beside its architecture with every type ``ap_fixed<16,6>`` and no weight pruned.
 
     hls4ml's default type stands for the float model, as in hls4ml's own tutorials; its weights are not known here, so
@@ -224,7 +226,7 @@ def compare_with_float(network: Network, design: Design, part: Part, known: Mode
     facts = [_as_sixteen(one) for one in facts_of(network, design, part)]
     other = _from_facts(f"{network.name} in ap_fixed<16,6>", design, part, facts, known)
     arrays = [w for layer in network for w in weights_of(layer).values()]
-    return Comparison(
+    return FloatComparison(
         quantized=estimate(network, design, part, known),
         float_model=other,
         weight_bits=sum(w.codes.size * w.type.width for w in arrays),

@@ -19,8 +19,8 @@ from fpgaml.errors import FormatError
 from fpgaml.estimate.compose import Timing, fifo_blocks, fifo_terms, interval_of, latency_terms
 from fpgaml.estimate.facts import Kind, LayerFacts
 from fpgaml.estimate.formulas import Delays, Terms, bram_of, cycles_of, depth_of, dsp_of, ff_terms, lut_terms, regime_of
-from fpgaml.estimate.residuals import OFFSETS, Spread
-from fpgaml.target.measurement import ESTIMATED, Interval, Metric
+from fpgaml.estimate.residuals import OFFSETS, ErrorSpread
+from fpgaml.target.measurement import ESTIMATED, MedianRange, Metric
 
 FITTED = (Metric.LUT, Metric.FF)
 Values = dict[Metric, float]
@@ -41,11 +41,11 @@ class Coefficients:
 
 
 @dataclass(frozen=True)
-class Model:
+class CostModel:
     """The coefficients with what is known of their errors; see calibrate.py for each part."""
 
     coefficients: Coefficients
-    spreads: dict[str, dict[str, dict[str, Spread]]]
+    spreads: dict[str, dict[str, dict[str, ErrorSpread]]]
     synthesis: dict[str, dict[str, float]]
     limits: dict[str, Any]
     errors: dict[str, dict[str, dict[str, float]]]
@@ -53,7 +53,7 @@ class Model:
     designs: int
     repositories: int
 
-    def spread(self, level: str, metric: Metric, group: str) -> Spread:
+    def spread(self, level: str, metric: Metric, group: str) -> ErrorSpread:
         """Return the spread of a metric for a ``design`` or ``layer`` of a group."""
         known = self.spreads[level][metric]
         return known.get(group, known["all"])
@@ -71,15 +71,15 @@ class Model:
 
 
 @lru_cache(maxsize=1)
-def model() -> Model:
+def model() -> CostModel:
     """Return the model that ships with the package. Raises: FormatError if its file is damaged."""
     text = files("fpgaml").joinpath("data/calibration/coefficients.json").read_text(encoding="utf-8")
     try:
         content = json.loads(text)
-        return Model(
+        return CostModel(
             Coefficients(Delays(**content["delays"]), content["layers"], content["tools"], content["between"]),
             {
-                level: {m: {g: Spread(*ends) for g, ends in groups.items()} for m, groups in metrics.items()}
+                level: {m: {g: ErrorSpread(*ends) for g, ends in groups.items()} for m, groups in metrics.items()}
                 for level, metrics in content["spreads"].items()
             },
             content["synthesis"],
@@ -163,7 +163,7 @@ def group_of(layers: Sequence[LayerFacts]) -> str:
     return "stream" if layers[0].target.streams else f"parallel dataflow, {layers[0].target.tool}"
 
 
-def synthesized(metric: Metric, median: float, group: str, known: Model, *, widen: bool = False) -> Interval:
+def synthesized(metric: Metric, median: float, group: str, known: CostModel, *, widen: bool = False) -> MedianRange:
     """Return the interval of a resource after logic synthesis, from the median estimate of HLS csynth.
 
     The median is csynth's times the usual ratio; the errors of both, being independent, add as squares.
@@ -171,7 +171,7 @@ def synthesized(metric: Metric, median: float, group: str, known: Model, *, wide
     ratio, spread = known.synthesis[metric], known.spread("design", metric, group)
     base = max(0.0, (median + OFFSETS[metric]) * exp(ratio["median"]) - OFFSETS[metric])
     low, high = ratio["low"] - ratio["median"], ratio["high"] - ratio["median"]
-    return Spread(-hypot(spread.low, low), hypot(spread.high, high)).around(metric, base, widen=widen)
+    return ErrorSpread(-hypot(spread.low, low), hypot(spread.high, high)).around(metric, base, widen=widen)
 
 
 def weighted(terms: Terms, coefficients: dict[str, float]) -> float:

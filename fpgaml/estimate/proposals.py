@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from fpgaml.errors import ConfigError
-from fpgaml.estimate.estimator import LIKELY, UNLIKELY, Estimate, Stage, Utilisation, estimate, utilisation
-from fpgaml.estimate.model import Model, model
+from fpgaml.estimate.estimator import LIKELY, UNLIKELY, Estimate, EstimateStage, Utilisation, estimate, utilisation
+from fpgaml.estimate.model import CostModel, model
+from fpgaml.estimate.walls import Certainty
 from fpgaml.ir.network import Network, matrix_size
 from fpgaml.target.boards import Part
 from fpgaml.target.design import Design, LayerDesign, Strategy, valid_reuse_factors
@@ -41,7 +42,7 @@ class Proposal:
     @property
     def stopped(self) -> bool:
         """Whether a wall stops the tool."""
-        return any(wall.severity == "fails" for wall in self.estimate.walls)
+        return any(wall.certainty is Certainty.FAILS for wall in self.estimate.walls)
 
 
 def fit(
@@ -49,8 +50,8 @@ def fit(
     design: Design,
     part: Part,
     latency_us: float | None = None,
-    stage: Stage = Stage.SYNTHESIS,
-    known: Model | None = None,
+    stage: EstimateStage = EstimateStage.SYNTHESIS,
+    known: CostModel | None = None,
 ) -> tuple[Proposal, ...]:
     """Return proposals for `part` (that take at most `latency_us`), the best first; empty if nothing may fit.
 
@@ -73,7 +74,7 @@ def fit(
     return tuple(sorted(found, key=lambda proposal: (not proposal.fits, cost(proposal))))
 
 
-def propose(network: Network, design: Design, part: Part, stage: Stage, known: Model) -> Proposal:
+def propose(network: Network, design: Design, part: Part, stage: EstimateStage, known: CostModel) -> Proposal:
     """Return `design` as a proposal, with its estimate and verdict."""
     found = estimate(network, design, part, known)
     factors = {layer.name: design.reuse_of(layer.name) for layer in network if matrix_size(layer)}
@@ -87,7 +88,7 @@ def _with_strategy(network: Network, design: Design, strategy: Strategy) -> Desi
 
 
 def _search(
-    network: Network, base: Design, part: Part, latency_us: float | None, stage: Stage, known: Model
+    network: Network, base: Design, part: Part, latency_us: float | None, stage: EstimateStage, known: CostModel
 ) -> Proposal | None:
     best: Proposal | None = None
     tight: Proposal | None = None
@@ -137,7 +138,7 @@ def _largest(valid: tuple[int, ...], bound: float) -> int:
     return max((factor for factor in valid if factor <= bound), default=valid[0])
 
 
-def _refine(network: Network, proposal: Proposal, part: Part, stage: Stage, known: Model) -> Proposal:
+def _refine(network: Network, proposal: Proposal, part: Part, stage: EstimateStage, known: CostModel) -> Proposal:
     """Return `proposal` with single reuse factors made smaller, slowest layer first, as long as it fits."""
     sizes = {layer.name: size for layer in network if (size := matrix_size(layer))}
     best = proposal
@@ -158,7 +159,7 @@ def _refine(network: Network, proposal: Proposal, part: Part, stage: Stage, know
 
 
 def _polish(
-    network: Network, proposal: Proposal, part: Part, latency_us: float | None, stage: Stage, known: Model
+    network: Network, proposal: Proposal, part: Part, latency_us: float | None, stage: EstimateStage, known: CostModel
 ) -> Proposal:
     """Return `proposal` with single reuse factors moved to the next valid one, as long as it gets likelier to fit.
 

@@ -14,7 +14,7 @@ from math import ceil, erf, exp, floor, log
 
 import numpy as np
 
-from fpgaml.target.measurement import Interval, Metric
+from fpgaml.target.measurement import MedianRange, Metric
 
 OFFSETS = {
     Metric.LATENCY: 0.5,
@@ -40,7 +40,7 @@ class Residual:
     metric: Metric
     estimate: float
     truth: float
-    interval: Interval | None = None
+    interval: MedianRange | None = None
 
     @property
     def error(self) -> float:
@@ -59,14 +59,14 @@ def error_of(metric: Metric, estimate: float, truth: float) -> float:
 
 
 @dataclass(frozen=True)
-class Spread:
+class ErrorSpread:
     """The ends of the 80 % range of the errors of one metric in one group, as logarithms."""
 
     low: float
     high: float
 
     @classmethod
-    def of(cls, own: Sequence[Residual], all_of_metric: Sequence[Residual]) -> Spread:
+    def of(cls, own: Sequence[Residual], all_of_metric: Sequence[Residual]) -> ErrorSpread:
         """Return the quantiles of `own` errors, with a little weight of all errors of the metric."""
         if not all_of_metric:
             return cls(-1.0, 1.0)
@@ -77,17 +77,17 @@ class Spread:
         both = weights + [w * share for w in others]
         return cls(min(0.0, weighted_quantile(values, both, TAIL)), max(0.0, weighted_quantile(values, both, 1 - TAIL)))
 
-    def around(self, metric: Metric, median: float, *, widen: bool = False) -> Interval:
+    def around(self, metric: Metric, median: float, *, widen: bool = False) -> MedianRange:
         """Return the interval about an estimate, rounded outwards to whole units."""
         offset, factor = OFFSETS[metric], WIDENING if widen else 1.0
         low = max(0.0, (median + offset) * exp(self.low * factor) - offset)
         high = max(0.0, (median + offset) * exp(self.high * factor) - offset)
         middle = float(round(median))
-        return Interval(middle, min(middle, floor(low + 1e-9)), max(middle, ceil(high - 1e-9)))
+        return MedianRange(middle, min(middle, floor(low + 1e-9)), max(middle, ceil(high - 1e-9)))
 
 
 @dataclass(frozen=True)
-class Statistics:
+class ErrorStatistics:
     """How well one metric is estimated; errors are shares of the truth, `coverage` is of the 80 % range.
 
     symmetric: median of exp(|log error|) - 1. bias: exp of the median log of estimate over truth, minus 1.
@@ -105,7 +105,7 @@ class Statistics:
     worst: tuple[Residual, ...]
 
 
-def statistics(residuals: Sequence[Residual], metric: Metric) -> Statistics | None:
+def statistics(residuals: Sequence[Residual], metric: Metric) -> ErrorStatistics | None:
     """Return the statistics of `metric` over `residuals`; None if there is none."""
     chosen = [r for r in residuals if r.metric is metric]
     if not chosen:
@@ -113,7 +113,7 @@ def statistics(residuals: Sequence[Residual], metric: Metric) -> Statistics | No
     relative = np.array([r.relative for r in chosen])
     errors = np.array([r.error for r in chosen])
     covered = [r.truth in r.interval for r in chosen if r.interval is not None]
-    return Statistics(
+    return ErrorStatistics(
         metric=metric,
         count=len(chosen),
         median=float(np.median(relative)),
@@ -137,13 +137,13 @@ def is_close(residual: Residual) -> bool:
             return residual.relative <= 0.25
 
 
-def table(residuals: Iterable[Residual], metrics: Sequence[Metric]) -> list[Statistics]:
+def table(residuals: Iterable[Residual], metrics: Sequence[Metric]) -> list[ErrorStatistics]:
     """Return the statistics of each metric that has residuals."""
     rows = list(residuals)
     return [found for metric in metrics if (found := statistics(rows, metric)) is not None]
 
 
-def probability_below(interval: Interval, limit: float) -> float:
+def probability_below(interval: MedianRange, limit: float) -> float:
     """Return the probability that a value is at most `limit`, from its median and 80 % range.
 
     Each side of the median is half a normal distribution of the logarithm of value + 1.

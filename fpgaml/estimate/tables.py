@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
-from fpgaml.estimate.estimator import Comparison, Estimate, Stage, Utilisation, utilisation
+from fpgaml.estimate.estimator import Estimate, EstimateStage, FloatComparison, Utilisation, utilisation
 from fpgaml.estimate.model import model
 from fpgaml.estimate.proposals import Proposal
 from fpgaml.target.boards import Board
-from fpgaml.target.measurement import ESTIMATED, RESOURCES, Interval, Measurement, Metric
+from fpgaml.target.measurement import ESTIMATED, RESOURCES, Measurement, MedianRange, Metric
 
 
 def error_statement() -> str:
@@ -62,20 +62,20 @@ def estimate_table(found: Estimate) -> Table:
 def design_table(found: Estimate) -> Table:
     """Return the whole design: each metric by csynth and after logic synthesis, with ranges, against the part."""
     table = _table("design", caption=_caption(found))
-    for stage in Stage:
+    for stage in EstimateStage:
         table.add_column(f"~ {stage}", justify="right")
     table.add_column("of", justify="right")
-    used = {stage: utilisation(found, stage) for stage in Stage}
+    used = {stage: utilisation(found, stage) for stage in EstimateStage}
     table.add_row("latency (cycles)", _spread(found.csynth[Metric.LATENCY].value))
     table.add_row("latency (µs)", _spread(found.latency_us))
     table.add_row("II (cycles)", _spread(found.csynth[Metric.INTERVAL].value))
     for metric in RESOURCES:
-        available = next(use.available for use in used[Stage.CSYNTH].uses if use.metric is metric)
-        cells = (_spread(found.at(stage)[metric].value) for stage in Stage)
+        available = next(use.available for use in used[EstimateStage.CSYNTH].uses if use.metric is metric)
+        cells = (_spread(found.at(stage)[metric].value) for stage in EstimateStage)
         table.add_row(str(metric), *cells, f"{available:,}")
-    table.add_row("verdict", *(str(used[stage].verdict) for stage in Stage))
-    table.add_row("likely to fit", *(f"{100 * used[stage].probability:.0f} %" for stage in Stage))
-    table.add_row("limited by", *(str(used[stage].limiting.metric) for stage in Stage))
+    table.add_row("verdict", *(str(used[stage].verdict) for stage in EstimateStage))
+    table.add_row("likely to fit", *(f"{100 * used[stage].probability:.0f} %" for stage in EstimateStage))
+    table.add_row("limited by", *(str(used[stage].limiting.metric) for stage in EstimateStage))
     return table
 
 
@@ -102,7 +102,7 @@ def proposals_table(proposals: Sequence[Proposal]) -> Table:
     return table
 
 
-def comparison_table(found: Comparison) -> Table:
+def comparison_table(found: FloatComparison) -> Table:
     """Return the quantized design beside the same architecture in ap_fixed<16,6>, both estimated for csynth."""
     table = _table("", title="Quantized and float model", caption=error_statement())
     table.add_column("quantized", justify="right")
@@ -118,8 +118,8 @@ def comparison_table(found: Comparison) -> Table:
 def measured_table(found: Estimate, measured: Sequence[tuple[str, dict[Metric, Measurement]]]) -> Table:
     """Return the estimate beside reports, a column each, never mixed: (title of the report, its measurements)."""
     table = _table("", title=f"{found.network}: estimate and reports", caption=error_statement())
-    table.add_column(f"estimate of {Stage.CSYNTH}", justify="right")
-    table.add_column(f"estimate {Stage.SYNTHESIS}", justify="right")
+    table.add_column(f"estimate of {EstimateStage.CSYNTH}", justify="right")
+    table.add_column(f"estimate {EstimateStage.SYNTHESIS}", justify="right")
     for title, _ in measured:
         table.add_column(title, justify="right")
     for metric in ESTIMATED:
@@ -157,7 +157,7 @@ def _compact(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 or value == round(value) else f"{value:.2g}"
 
 
-def _spread(value: Interval) -> str:
+def _spread(value: MedianRange) -> str:
     """Write a median and its 80 % range."""
     if value.is_point:
         return _compact(value.median)

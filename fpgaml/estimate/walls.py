@@ -17,7 +17,7 @@ PARTITION_LIMIT = 4096  # Source: Vivado HLS message "array partition ... exceed
 PARALLEL_IMAGE_LIMIT = 4096  # values on wires; above, scheduling of io_parallel convolutions takes days or fails
 
 
-class Severity(StrEnum):
+class Certainty(StrEnum):
     """How sure it is that a wall stops the tool."""
 
     FAILS = "fails"
@@ -29,12 +29,12 @@ class Wall:
     """A limit that a layer meets, and what to do."""
 
     layer: str
-    severity: Severity
+    certainty: Certainty
     reason: str
     advice: str
 
     def __str__(self) -> str:
-        return f"layer {self.layer!r} {self.severity}: {self.reason}; {self.advice}"
+        return f"layer {self.layer!r} {self.certainty}: {self.reason}; {self.advice}"
 
 
 def walls(layers: Sequence[LayerFacts]) -> tuple[Wall, ...]:
@@ -45,9 +45,9 @@ def walls(layers: Sequence[LayerFacts]) -> tuple[Wall, ...]:
 def _unrolled(facts: LayerFacts) -> Wall | None:
     if facts.kind not in (Kind.DENSE, Kind.CONV) or not facts.unrolled or facts.weights <= UNROLL_LIMIT:
         return None
-    severity = Severity.FAILS if facts.target.tool.toolchain.refuses_to_unroll else Severity.RISK
+    certainty = Certainty.FAILS if facts.target.tool.toolchain.refuses_to_unroll else Certainty.RISK
     reason = f"it unrolls {facts.weights:,} products, more than the {UNROLL_LIMIT:,} that {facts.target.tool} unrolls"
-    return Wall(facts.name, severity, reason, "use the resource strategy with a reuse factor above 1")
+    return Wall(facts.name, certainty, reason, "use the resource strategy with a reuse factor above 1")
 
 
 def _partitioned(facts: LayerFacts) -> Wall | None:
@@ -55,7 +55,7 @@ def _partitioned(facts: LayerFacts) -> Wall | None:
     if facts.target.streams or facts.kind is Kind.CONV or elements <= PARTITION_LIMIT:
         return None
     reason = f"its input is an array of {elements:,} values on wires, more than the {PARTITION_LIMIT:,} of a partition"
-    return Wall(facts.name, Severity.FAILS, reason, "use io_stream")
+    return Wall(facts.name, Certainty.FAILS, reason, "use io_stream")
 
 
 def _parallel_convolution(facts: LayerFacts) -> Wall | None:
@@ -65,7 +65,7 @@ def _parallel_convolution(facts: LayerFacts) -> Wall | None:
     if values <= PARALLEL_IMAGE_LIMIT:
         return None
     reason = f"its images have {values:,} values on wires: io_parallel convolutions of this size never finish in HLS"
-    return Wall(facts.name, Severity.FAILS, reason, "use io_stream")
+    return Wall(facts.name, Certainty.FAILS, reason, "use io_stream")
 
 
 RULES: tuple[Callable[[LayerFacts], Wall | None], ...] = (_unrolled, _partitioned, _parallel_convolution)

@@ -31,7 +31,7 @@ FALL = 0.05  # of validation loss between the last two fifths
 LEARNED = 0.90  # training accuracy
 
 
-class Verdict(StrEnum):
+class CurveVerdict(StrEnum):
     """How a training went."""
 
     UNDERFITTING = "underfitting"
@@ -40,10 +40,10 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Diagnosis:
+class CurveDiagnosis:
     """A verdict, the rule that gave it with its numbers, and what to try."""
 
-    verdict: Verdict
+    verdict: CurveVerdict
     reason: str
     advice: str
 
@@ -51,7 +51,7 @@ class Diagnosis:
         return f"{self.verdict}: {self.reason}. {self.advice}"
 
 
-def diagnose(history: History, *, learned: float = LEARNED) -> Diagnosis:
+def diagnose(history: History, *, learned: float = LEARNED) -> CurveDiagnosis:
     """Return the verdict on a training; `learned` is the training accuracy that any good network reaches.
 
     Raises: DataError if no images were held out, for then nothing can be said.
@@ -78,28 +78,28 @@ def diagnose(history: History, *, learned: float = LEARNED) -> Diagnosis:
     before, after = losses[-2 * fifth : -fifth], losses[-fifth:]
     fall = 1 - float(after.mean() / before.mean()) if len(before) else 0.0
     if fall > FALL:
-        return Diagnosis(
-            Verdict.UNDERFITTING,
+        return CurveDiagnosis(
+            CurveVerdict.UNDERFITTING,
             f"validation loss still fell by {fall:.1%} over the last {fifth} epoch(s) (limit {FALL:.0%})",
             "Train longer, or with a larger learning rate",
         )
     if kept.accuracy < learned:
-        return Diagnosis(
-            Verdict.UNDERFITTING,
+        return CurveDiagnosis(
+            CurveVerdict.UNDERFITTING,
             f"training accuracy {kept.accuracy:.2%} stays below {learned:.0%}",
             "Try a larger network, or another learning rate",
         )
-    return Diagnosis(
-        Verdict.OPTIMAL,
+    return CurveDiagnosis(
+        CurveVerdict.OPTIMAL,
         f"training accuracy {kept.accuracy:.2%}, validation accuracy {kept.val_accuracy:.2%}, "
         f"validation loss {rise:.0%} above its least",
         "Nothing to do",
     )
 
 
-def _overfitting(reason: str) -> Diagnosis:
-    return Diagnosis(
-        Verdict.OVERFITTING,
+def _overfitting(reason: str) -> CurveDiagnosis:
+    return CurveDiagnosis(
+        CurveVerdict.OVERFITTING,
         reason,
         "Try dropout, a smaller network, fewer epochs, or distillation; more data helps most",
     )

@@ -40,7 +40,7 @@ from fpgaml.target import archive, reports
 from fpgaml.target.boards import find_board, find_part
 from fpgaml.target.design import Design
 from fpgaml.target.measurement import Measurement, Metric
-from fpgaml.target.reports import Kind, Report
+from fpgaml.target.reports import Report, ReportKind
 from fpgaml.target.toolchain import ToolStep
 
 
@@ -153,7 +153,7 @@ class Row:
     """One metric: what was estimated, and what was measured; None where nobody measured."""
 
     metric: Metric
-    stage: Kind
+    stage: ReportKind
     estimated: Measurement | None
     measured: Measurement
 
@@ -161,7 +161,12 @@ class Row:
 def beside(run: Run, found: Iterable[Report]) -> list[Row]:
     """Return every measured value beside the estimate of the same stage."""
     guess = estimate.estimate(run.network, run.design, find_part(run.design.part))
-    stages = {Kind.CSYNTH: guess.csynth, Kind.COSIM: guess.csynth, Kind.SYNTHESIS: guess.synthesis, Kind.TIMING: {}}
+    stages = {
+        ReportKind.CSYNTH: guess.csynth,
+        ReportKind.COSIM: guess.csynth,
+        ReportKind.SYNTHESIS: guess.synthesis,
+        ReportKind.TIMING: {},
+    }
     return [
         Row(metric, report.kind, stages[report.kind].get(metric), measured)
         for report in found

@@ -41,7 +41,7 @@ Move = tuple[float, int, str, FixedPoint]  # cost, less its size, tensor, its ne
 
 
 @dataclass(frozen=True)
-class Trial:
+class Attempt:
     """One network that was measured: what changed, the right answers, and the bits of weights and activations."""
 
     change: str
@@ -67,7 +67,7 @@ class Quantized:
     loss: float
     weight_bits: int
     activation_bits: int
-    trials: tuple[Trial, ...]
+    trials: tuple[Attempt, ...]
 
     @property
     def accuracy(self) -> float:
@@ -206,7 +206,7 @@ class _Search:
     ) -> None:
         self.model, self.codes, self.labels, self.float_right = model, codes, labels, float_right
         self.free = [n for n in model.tensors if n != model.layers[0].name and not n.endswith(".bias")]
-        self.trials: list[Trial] = []
+        self.trials: list[Attempt] = []
         self._progress = progress
         self._sizes: dict[str, int] = {}
         self._score = 0.0  # of the last network that was kept
@@ -225,7 +225,7 @@ class _Search:
         )
         totals = weight_bits(self._sizes, types), activation_bits(self._sizes, types)
         kept = least is not None and score >= least
-        self.trials.append(Trial(change, correct, *totals, kept))
+        self.trials.append(Attempt(change, correct, *totals, kept))
         self._score = score if kept else self._score
         if self._progress:
             self._progress(f"{change}: {correct} of {len(self.codes)} right")

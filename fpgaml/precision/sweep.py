@@ -56,7 +56,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Point:
+class SweepPoint:
     """One network of a sweep. weight_bits: of all its weights and biases together."""
 
     width: int
@@ -74,7 +74,7 @@ class Sweep:
     images: int
     widths: tuple[int, ...]
     integers: tuple[int, ...]
-    points: tuple[Point, ...]
+    points: tuple[SweepPoint, ...]
 
     @property
     def accuracies(self) -> Floats:
@@ -83,7 +83,7 @@ class Sweep:
         return shares.reshape(len(self.widths), len(self.integers))
 
     @property
-    def best(self) -> Point:
+    def best(self) -> SweepPoint:
         """The point with the most right answers; of equal ones the one with the fewest bits."""
         return min(self.points, key=lambda point: (-point.correct, point.width, point.integer))
 
@@ -106,7 +106,7 @@ def sweep(
     integers: Iterable[int],
     others: Mapping[str, FixedPoint],
     setting: Setting | None = None,
-    progress: Callable[[Point], None] | None = None,
+    progress: Callable[[SweepPoint], None] | None = None,
 ) -> Sweep:
     """Return the right answers of `model` for every total width and number of integer bits (sign included).
 
@@ -126,7 +126,7 @@ def sweep(
             correct = right_answers(network, codes, labels)
             kinds = {name: FixedPoint(width, integer) for name in swept(model, setting)}
             bits = weight_bits(network_sizes(network), {**others, **kinds})
-            points.append(Point(width, integer, correct, bits))
+            points.append(SweepPoint(width, integer, correct, bits))
             if progress:
                 progress(points[-1])
     return Sweep(model.name, setting, len(codes), rows, columns, tuple(points))

@@ -23,7 +23,7 @@ from fpgaml.project.axi import Wrapper
 from fpgaml.target import reports
 from fpgaml.target.design import Design
 from fpgaml.target.process import run_tool
-from fpgaml.target.reports import Kind, Report
+from fpgaml.target.reports import Report, ReportKind
 from fpgaml.target.toolchain import Backend, ToolStep, VendorProgram, Version
 
 PLAIN_PATH = re.compile(r"[A-Za-z0-9_./:~+\-]+")  # what run_hls.tcl accepts too
@@ -250,10 +250,10 @@ def import_reports(name: str, design: Design, files: Sequence[Path], folder: Pat
 
 
 FILE_OF = {
-    Kind.CSYNTH: "{top}_csynth{suffix}",
-    Kind.COSIM: "{top}_cosim.rpt",
-    Kind.SYNTHESIS: "{top}_vivado_synth.rpt",
-    Kind.TIMING: "{top}_vivado_timing.rpt",
+    ReportKind.CSYNTH: "{top}_csynth{suffix}",
+    ReportKind.COSIM: "{top}_cosim.rpt",
+    ReportKind.SYNTHESIS: "{top}_vivado_synth.rpt",
+    ReportKind.TIMING: "{top}_vivado_timing.rpt",
 }
 
 

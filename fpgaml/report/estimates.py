@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fpgaml.estimate import Estimate, Stage, compare_with_float, utilisation
+from fpgaml.estimate import Estimate, EstimateStage, compare_with_float, utilisation
 from fpgaml.estimate.tables import error_statement
 from fpgaml.target.boards import find_part
 from fpgaml.target.design import Design
@@ -33,7 +33,7 @@ def estimate_record(network: Network, design: Design, project: Path) -> dict[str
         "extrapolated": found.extrapolated,
         "walls": [str(wall) for wall in found.walls],
         "errors": error_statement(),
-        "design": {str(stage): _values(found.at(stage)) for stage in Stage},
+        "design": {str(stage): _values(found.at(stage)) for stage in EstimateStage},
         "float_model": _values(both.float_model.csynth),
         "latency_us": _interval(found.latency_us),
         "interval_us": _interval(found.interval_us),
@@ -42,7 +42,7 @@ def estimate_record(network: Network, design: Design, project: Path) -> dict[str
         "layers": [
             {"layer": layer.name, "reuse_factor": layer.reuse_factor, **_values(layer.values)} for layer in found.layers
         ],
-        "fit": {str(stage): _fit(found, stage) for stage in Stage},
+        "fit": {str(stage): _fit(found, stage) for stage in EstimateStage},
         "reports": [
             {"file": Path(report.name).name, "kind": str(report.kind), "tool": f"{report.tool} {report.version}",
              "values": {str(m): v.value.median for m, v in report.measurements.items()}}
@@ -59,7 +59,7 @@ def _interval(value: Any) -> dict[str, float]:
     return {"median": round(value.median, 3), "low": round(value.low, 3), "high": round(value.high, 3)}
 
 
-def _fit(found: Estimate, stage: Stage) -> dict[str, Any]:
+def _fit(found: Estimate, stage: EstimateStage) -> dict[str, Any]:
     used = utilisation(found, stage)
     return {
         "verdict": str(used.verdict),

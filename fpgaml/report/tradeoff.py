@@ -72,7 +72,7 @@ class Gathered:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunRecord:
     """What a run's folder says: its card, the steps done, and the records of stages, seeds, folds, searched points."""
 
     name: str
@@ -116,7 +116,7 @@ def gather(folder: Path) -> Gathered:
     return Gathered(tuple(order), tuple(left_out))
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> RunRecord:
     """Return what a run's folder says. Raises: ConfigError, FormatError if a file in it is damaged."""
 
     def read(name: str, made: Callable[[Any], T]) -> T | None:
@@ -129,7 +129,7 @@ def read_run(folder: Path) -> Run:
             raise FormatError(f"{path} must be as fpgaml wrote it, but is not: {error!r}; remove it") from error
 
     searched = [read(f"search/{path.name}", _searched) for path in sorted((folder / "search").glob("w*.json"))]
-    return Run(
+    return RunRecord(
         folder.name,
         load_card(folder / "card.toml"),
         read("run.json", lambda record: frozenset(record["steps"])) or frozenset(),
@@ -140,7 +140,7 @@ def read_run(folder: Path) -> Run:
     )
 
 
-def points_of(run: Run) -> tuple[list[Point], list[str]]:
+def points_of(run: RunRecord) -> tuple[list[Point], list[str]]:
     """Return a run's points: its float network, its result, and what a search found; and why any is missing."""
     run, missing = _fresh(run)
     stages, rows, of = run.stages, [], ""
@@ -162,7 +162,7 @@ def points_of(run: Run) -> tuple[list[Point], list[str]]:
     return [point for point in points if point.weight_bits], missing
 
 
-def _fresh(run: Run) -> tuple[Run, list[str]]:
+def _fresh(run: RunRecord) -> tuple[RunRecord, list[str]]:
     """Return a run without the records that an earlier version of its card left, and which these are."""
     stale: dict[str, Any] = {}
     names = ["float", *map(str, run.card.compress)]
@@ -231,7 +231,7 @@ def to_json(found: Gathered) -> str:
 
 def _mean(
     group: str,
-    run: Run,
+    run: RunRecord,
     rows: Sequence[Record],
     of: str,
     weights: tuple[int, int] | None = None,

@@ -25,7 +25,7 @@ from fpgaml.target.design import Design
 
 
 @dataclass(frozen=True)
-class Target:
+class Opened:
     """A Network with the card it belongs to, the folder of its run if there is one, and where it comes from."""
 
     network: Network
@@ -34,7 +34,7 @@ class Target:
     origin: str
 
 
-def find(path: str | Path, base: Path | None = None) -> Target:
+def find(path: str | Path, base: Path | None = None) -> Opened:
     """Return what `path` names; `base` is where runs live, instead of the card's output folder.
 
     Raises: DataError, ConfigError or FormatError if it names nothing that can be used.
@@ -50,19 +50,19 @@ def find(path: str | Path, base: Path | None = None) -> Target:
             made = (_folder(card, base) / "network.npz").is_file()
             return find_run(path, base) if made else _untrained(card)
         case ".npz":
-            return Target(saving.load(path), RunCard(), None, str(path))
+            return Opened(saving.load(path), RunCard(), None, str(path))
         case ".keras" | ".h5":
             from fpgaml.frontend import store
             from fpgaml.frontend.read import read
 
             model = store.load(path)
             reading = read(model, name=identifier(path.stem), input_type=PIXEL)
-            return Target(reading.network, RunCard(), None, str(path))
+            return Opened(reading.network, RunCard(), None, str(path))
         case _:
             raise DataError(f"{path} must be a run card (.toml), a run's folder, a Network (.npz) or a Keras model")
 
 
-def find_run(path: Path, base: Path | None = None) -> Target:
+def find_run(path: Path, base: Path | None = None) -> Opened:
     """Return the run of a run card, or in a run's folder; `base` as for `find`.
 
     Raises: DataError if a folder is no run; ConfigError if the run has no network yet.
@@ -73,10 +73,10 @@ def find_run(path: Path, base: Path | None = None) -> Target:
     run = path if path.is_dir() else _folder(card, base)
     if not (run / "network.npz").is_file():
         raise ConfigError(f"{path} has no network yet; do its first steps: fpgaml run CARD --to quantize")
-    return Target(saving.load(run / "network.npz"), card, run, f"run {run}")
+    return Opened(saving.load(run / "network.npz"), card, run, f"run {run}")
 
 
-def design_of(target: Target, *, board: str | None = None, part: str | None = None) -> Design:
+def design_of(target: Opened, *, board: str | None = None, part: str | None = None) -> Design:
     """Return the design of a target's card, on another board or part if one is named."""
     own: dict[str, object] = {}
     if board:
@@ -91,8 +91,8 @@ def _folder(card: RunCard, base: Path | None) -> Path:
     return (base or Path(card.output.folder)) / card.name
 
 
-def _untrained(card: RunCard) -> Target:
+def _untrained(card: RunCard) -> Opened:
     made = skeleton(card, load_data(card).shape)
     if made is None:
         raise ConfigError(f"card {card.name!r} takes its model from a Python function; run it first: fpgaml run CARD")
-    return Target(made, card, None, f"card {card.name!r}, not trained yet: weights drawn at random")
+    return Opened(made, card, None, f"card {card.name!r}, not trained yet: weights drawn at random")

@@ -1,10 +1,10 @@
 """Numbers with what they are: no bare number leaves the package.
 
-    >>> lut = Measurement("mlp", Metric.LUT, Interval(5200, 4100, 7300), Source.FORMULA, "csynth estimate")
+    >>> lut = Measurement("mlp", Metric.LUT, MedianRange(5200, 4100, 7300), Source.FORMULA, "csynth estimate")
     >>> str(lut)
     '~5,200 LUT (4,100 to 7,300)'
 
-A value is an `Interval`: the median and an 80 % range where it is estimated, a point where it was measured. `source`
+A value is an `MedianRange`: the median and an 80 % range where it is estimated, a point where it was measured. `source`
 says how it came to be, and reports never mix two sources in one column. What was not measured has no record.
 """
 
@@ -67,7 +67,7 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True)
-class Interval:
+class MedianRange:
     """A median with the ends of its 80 % range; a measured value has all three equal."""
 
     median: float
@@ -79,7 +79,7 @@ class Interval:
             raise DataError(f"an interval must have low <= median <= high, not {self.low}, {self.median}, {self.high}")
 
     @classmethod
-    def exactly(cls, value: float) -> Interval:
+    def exactly(cls, value: float) -> MedianRange:
         """Return the interval that is one point."""
         return cls(value, value, value)
 
@@ -88,9 +88,9 @@ class Interval:
         """Whether low, median and high are the same."""
         return self.low == self.high
 
-    def scaled(self, factor: float) -> Interval:
+    def scaled(self, factor: float) -> MedianRange:
         """Return this interval times a factor of 0 or more."""
-        return Interval(self.median * factor, self.low * factor, self.high * factor)
+        return MedianRange(self.median * factor, self.low * factor, self.high * factor)
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
@@ -110,7 +110,7 @@ class Measurement:
 
     subject: str
     metric: Metric
-    value: Interval
+    value: MedianRange
     source: Source
     tool: str
     extrapolated: bool = False

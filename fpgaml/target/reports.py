@@ -22,13 +22,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from fpgaml.errors import ReportError
-from fpgaml.target.measurement import Interval, Measurement, Metric, Source
+from fpgaml.target.measurement import Measurement, MedianRange, Metric, Source
 from fpgaml.target.toolchain import Tool, tool_of
 
 Measurements = Mapping[Metric, Measurement]
 
 
-class Kind(StrEnum):
+class ReportKind(StrEnum):
     """Which program wrote a report, and after which step."""
 
     CSYNTH = "HLS csynth"
@@ -45,7 +45,7 @@ class Report:
     """
 
     name: str
-    kind: Kind
+    kind: ReportKind
     tool: str
     version: str
     part: str
@@ -55,7 +55,7 @@ class Report:
     modules: tuple[tuple[str, Measurements], ...] = ()
 
     @property
-    def latency_us(self) -> Interval | None:
+    def latency_us(self) -> MedianRange | None:
         """Latency in microseconds at the target clock, where both are known."""
         if self.clock_ns is None or Metric.LATENCY not in self.measurements:
             return None
@@ -146,7 +146,7 @@ def _parse_xml(text: str, name: str) -> Report:
         title = _text(module, "Name", name)
         modules.append((title, _xml_measurements(module, title, made, name)))
     part = _text(root, "UserAssignments/Part", name)
-    return Report(name, Kind.CSYNTH, tool, version, part, top, clock, found, tuple(modules))
+    return Report(name, ReportKind.CSYNTH, tool, version, part, top, clock, found, tuple(modules))
 
 
 def _xml_measurements(element: ElementTree.Element, subject: str, tool: str, name: str) -> Measurements:
@@ -196,7 +196,7 @@ def _parse_rpt(text: str, name: str) -> Report:
     found = {Metric.CLOCK: _measured(top, Metric.CLOCK, float(clock[2]), made)}
     found |= _rpt_cycles(lines, top, made, name)
     found |= _rpt_resources(lines, top, made, name)
-    return Report(name, Kind.CSYNTH, tool, version, device, top, float(clock[1]), found)
+    return Report(name, ReportKind.CSYNTH, tool, version, device, top, float(clock[1]), found)
 
 
 def _rpt_cycles(lines: list[str], top: str, tool: str, name: str) -> dict[Metric, Measurement]:
@@ -258,7 +258,7 @@ def _parse_summary(text: str, name: str) -> Report:
             modules.append((row[1], _summary_row(row[1], cells, f"{tool} {version}")))
     if not modules:
         raise ReportError(f"{name}, line {start + 1}: expected at least one module in the table, found none")
-    return Report(name, Kind.CSYNTH, tool, version, device, top, None, modules[0][1], tuple(modules[1:]))
+    return Report(name, ReportKind.CSYNTH, tool, version, device, top, None, modules[0][1], tuple(modules[1:]))
 
 
 def _summary_row(subject: str, cells: list[str], tool: str) -> Measurements:
@@ -296,7 +296,7 @@ def _parse_utilization(text: str, name: str) -> Report:
             found[metric] = _measured(top, metric, value, f"Vivado {version}", Source.IMPLEMENTATION)
         elif metric is not Metric.URAM:
             raise ReportError(f"{name}, line {len(lines)}: expected a row for {metric}, found the end of the report")
-    return Report(name, Kind.SYNTHESIS, "Vivado", version, device, top, None, found)
+    return Report(name, ReportKind.SYNTHESIS, "Vivado", version, device, top, None, found)
 
 
 # -- vivado_timing.rpt -----------------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ def _parse_timing(text: str, name: str) -> Report:
     if slack != "NA":
         needed = round(float(period) - float(slack), 6)
         found[Metric.CLOCK] = _measured(top, Metric.CLOCK, needed, f"Vivado {version}", Source.IMPLEMENTATION)
-    return Report(name, Kind.TIMING, "Vivado", version, device, top, float(period), found)
+    return Report(name, ReportKind.TIMING, "Vivado", version, device, top, float(period), found)
 
 
 # -- <top>_cosim.rpt -------------------------------------------------------------------------------------------
@@ -337,7 +337,7 @@ def _parse_cosim(text: str, name: str) -> Report:
             raise ReportError(f"{name}: cosimulation of {top!r} did not pass but ended with {cells[1]!r}")
         values = {Metric.LATENCY: cells[4], Metric.INTERVAL: cells[7]}  # the largest of each
         found = {m: _measured(top, m, float(v), tool, Source.RTLSIM) for m, v in values.items() if v.isdigit()}
-        return Report(name, Kind.COSIM, tool, "", "", top, None, found)
+        return Report(name, ReportKind.COSIM, tool, "", "", top, None, found)
     raise ReportError(f"{name}, line {len(lines)}: expected a row of Verilog or VHDL that was simulated, found the end")
 
 
@@ -345,7 +345,7 @@ def _parse_cosim(text: str, name: str) -> Report:
 
 
 def _measured(subject: str, metric: Metric, value: float, tool: str, source: Source = Source.CSYNTH) -> Measurement:
-    return Measurement(subject, metric, Interval.exactly(value), source, tool)
+    return Measurement(subject, metric, MedianRange.exactly(value), source, tool)
 
 
 def _search(lines: list[str], pattern: str, what: str, name: str) -> re.Match[str]:

@@ -66,7 +66,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Point:
+class TrainedPoint:
     """A trained candidate: accuracy of the emulated hardware on held-out and test images, and what it costs."""
 
     name: str
@@ -81,10 +81,10 @@ class Point:
 class Found:
     """All trained points, and those that no other beats in accuracy and cost (by held-out images)."""
 
-    points: tuple[Point, ...]
+    points: tuple[TrainedPoint, ...]
 
     @property
-    def front(self) -> tuple[Point, ...]:
+    def front(self) -> tuple[TrainedPoint, ...]:
         """The Pareto front, cheapest first."""
         best = set(pareto([(point.weight_bits, point.validation_accuracy) for point in self.points]))
         chosen = {(float(p.weight_bits), p.validation_accuracy): p for p in self.points}
@@ -165,7 +165,7 @@ def candidates(model: keras.Model, loss: Mapping[str, Mapping[int, float]]) -> t
     )
 
 
-def choose(plan: tuple[Candidate, ...], done: Mapping[str, Point]) -> Candidate | None:
+def choose(plan: tuple[Candidate, ...], done: Mapping[str, TrainedPoint]) -> Candidate | None:
     """Return the candidate in the widest gap of cost between trained points, on a log scale; None if none is left.
 
     The dearest is first. Where a trained point fell below `LEAST` accuracy, nothing cheaper is tried; where one is
@@ -190,7 +190,7 @@ def choose(plan: tuple[Candidate, ...], done: Mapping[str, Point]) -> Candidate 
     return near[len(done) % len(near)]
 
 
-def train_point(card: RunCard, model: keras.Model, dataset: Dataset, held: Array, candidate: Candidate) -> Point:
+def train_point(card: RunCard, model: keras.Model, dataset: Dataset, held: Array, candidate: Candidate) -> TrainedPoint:
     """Retrain a copy of `model` as the candidate says and measure it in the emulator."""
     keras.utils.clear_session()
     own = point_card(card, candidate)
@@ -200,7 +200,7 @@ def train_point(card: RunCard, model: keras.Model, dataset: Dataset, held: Array
     bits = own.quantization.scale_bits
     network = read(compressed.model, name=own.name, input_type=dataset.input_type, scale_bits=bits).network
     last = compressed.stages[-1]
-    return Point(
+    return TrainedPoint(
         name=candidate.name,
         validation_accuracy=float((classify(run(network, dataset.x_train[held])) == dataset.y_train[held]).mean()),
         accuracy=float((classify(run(network, dataset.x_test)) == dataset.y_test).mean()),
@@ -227,7 +227,7 @@ def point_card(card: RunCard, candidate: Candidate) -> RunCard:
     )
 
 
-def _save(folder: Path, point: Point) -> None:
+def _save(folder: Path, point: TrainedPoint) -> None:
     """Write a point and its card; each file appears whole."""
     for name, text in ((f"{point.name}.toml", point.card), (f"{point.name}.json", json.dumps(vars(point), indent=1))):
         part = folder / f".{name}.part"
@@ -235,13 +235,13 @@ def _save(folder: Path, point: Point) -> None:
         part.replace(folder / name)
 
 
-def _load(folder: Path, card: RunCard) -> list[Point]:
+def _load(folder: Path, card: RunCard) -> list[TrainedPoint]:
     """Return the points in `folder`, all of the float network of `card`."""
     points = []
     for path in sorted(folder.glob("w*.json")):
         try:
             record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            points.append(Point(**record))
+            points.append(TrainedPoint(**record))
             other = card_of(tomllib.loads(points[-1].card), str(path))
         except (OSError, ValueError, TypeError, ConfigError) as error:
             raise FormatError(f"{path} is not a point of a search: {error}") from error

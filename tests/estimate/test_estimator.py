@@ -1,7 +1,7 @@
 import pytest
 
 from fpgaml.errors import ConfigError
-from fpgaml.estimate import Stage, Verdict, compare_with_float, estimate, fit, utilisation
+from fpgaml.estimate import EstimateStage, FitVerdict, compare_with_float, estimate, fit, utilisation
 from fpgaml.ir.network import matrix_size
 from fpgaml.target.boards import find_board, find_part
 from fpgaml.target.design import Design, IoType, LayerDesign, Strategy, is_valid_reuse
@@ -79,10 +79,12 @@ def test_verdicts(jet_mlp):
     found = estimate(jet_mlp, design(), BOARD.part)
     small = utilisation(found, part=find_part("xc7z007sclg225-1"))
     large = utilisation(found, part=find_part("xcvu13p-flga2577-2-e"))
-    assert (small.verdict, small.limiting.metric) == (Verdict.TOO_LARGE, Metric.LUT)
-    assert large.verdict is Verdict.FITS
+    assert (small.verdict, small.limiting.metric) == (FitVerdict.TOO_LARGE, Metric.LUT)
+    assert large.verdict is FitVerdict.FITS
     assert large.probability > 0.99
-    assert utilisation(found, Stage.SYNTHESIS).probability > utilisation(found, Stage.CSYNTH).probability
+    assert (
+        utilisation(found, EstimateStage.SYNTHESIS).probability > utilisation(found, EstimateStage.CSYNTH).probability
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_fit_proposes_valid_reuse_factors_that_fit(name, io, request):
     network = request.getfixturevalue(name)
     proposals = fit(network, design(clock_ns=10.0, io_type=io), BOARD.part)
     best = proposals[0]
-    assert best.utilisation.verdict is Verdict.FITS
+    assert best.utilisation.verdict is FitVerdict.FITS
     assert best.fits
     for layer, factor in best.reuse_factors.items():
         assert is_valid_reuse(*matrix_size(network[layer]), factor)
@@ -130,7 +132,7 @@ def test_float_model(jet_mlp):
 
 
 def test_walls(lecture_mlp, cnn):
-    assert [(wall.layer, str(wall.severity)) for wall in estimate(lecture_mlp, design(), BOARD.part).walls] == [
+    assert [(wall.layer, str(wall.certainty)) for wall in estimate(lecture_mlp, design(), BOARD.part).walls] == [
         ("fc0", "risk"),
         ("fc1", "risk"),
     ]
@@ -139,5 +141,5 @@ def test_walls(lecture_mlp, cnn):
         "use the resource strategy with a reuse factor above 1"
     )
     parallel = estimate(cnn, design(), BOARD.part).walls
-    assert [wall.layer for wall in parallel if wall.severity == "fails"] == ["conv1", "relu1", "pool1"]
+    assert [wall.layer for wall in parallel if wall.certainty == "fails"] == ["conv1", "relu1", "pool1"]
     assert estimate(cnn, design(io_type=IoType.STREAM), BOARD.part).walls == ()

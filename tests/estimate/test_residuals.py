@@ -2,8 +2,8 @@ from math import exp
 
 import pytest
 
-from fpgaml.estimate.residuals import Residual, Spread, is_close, probability_below, statistics
-from fpgaml.target.measurement import Interval, Metric
+from fpgaml.estimate.residuals import ErrorSpread, Residual, is_close, probability_below, statistics
+from fpgaml.target.measurement import MedianRange, Metric
 
 
 def residual(estimate, truth, metric=Metric.LUT, interval=None, repository="a"):
@@ -11,7 +11,7 @@ def residual(estimate, truth, metric=Metric.LUT, interval=None, repository="a"):
 
 
 def test_statistics():
-    rows = [residual(100, 100, interval=Interval(100, 90, 110)), residual(150, 100), residual(50, 100)]
+    rows = [residual(100, 100, interval=MedianRange(100, 90, 110)), residual(150, 100), residual(50, 100)]
     found = statistics(rows, Metric.LUT)
     assert (found.count, found.median, found.close, found.coverage) == (3, 0.5, pytest.approx(1 / 3), 1.0)
     assert found.worst[0].estimate == 50  # a factor 2 too small is worse than one of 1.5 too large
@@ -33,20 +33,20 @@ def test_close(metric, estimate, truth, close):
 
 
 def test_spread_around_rounds_outwards_and_widens():
-    spread = Spread(-0.1, 0.1)
+    spread = ErrorSpread(-0.1, 0.1)
     narrow, wide = spread.around(Metric.LUT, 1000), spread.around(Metric.LUT, 1000, widen=True)
-    assert narrow == Interval(1000, 902, 1108)  # 1020 * exp(-0.1) - 20 = 902.9, 1020 * exp(0.1) - 20 = 1107.3
+    assert narrow == MedianRange(1000, 902, 1108)  # 1020 * exp(-0.1) - 20 = 902.9, 1020 * exp(0.1) - 20 = 1107.3
     assert wide.low < narrow.low < narrow.high < wide.high
-    assert Spread(0.0, 0.0).around(Metric.DSP, 0) == Interval(0, 0, 0)
+    assert ErrorSpread(0.0, 0.0).around(Metric.DSP, 0) == MedianRange(0, 0, 0)
 
 
 def test_probability_below():
-    interval = Interval(100, 50, 200)
+    interval = MedianRange(100, 50, 200)
     assert probability_below(interval, 100) == pytest.approx(0.5)
     assert probability_below(interval, 200) == pytest.approx(0.9, abs=1e-4)
     assert probability_below(interval, 50) == pytest.approx(0.1, abs=1e-4)
-    assert probability_below(Interval.exactly(10), 10) == 1.0
-    assert probability_below(Interval.exactly(10), 9) == 0.0
+    assert probability_below(MedianRange.exactly(10), 10) == 1.0
+    assert probability_below(MedianRange.exactly(10), 9) == 0.0
 
 
 def test_error_counts_zeros():

@@ -6,7 +6,7 @@ from fpgaml.exact.accuracy import right_answers
 from fpgaml.exact.emulate import run
 from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
 from fpgaml.ir.floatmodel import from_network, types_of
-from fpgaml.precision.sweep import Point, Setting, Sweep, Swept, network_at, sweep, swept
+from fpgaml.precision.sweep import Setting, Sweep, SweepPoint, Swept, network_at, sweep, swept
 from tests import networks
 
 
@@ -75,7 +75,7 @@ def test_an_empty_sweep_is_refused(subject):
 
 
 def test_table_and_best_point():
-    points = (Point(4, 1, 50, 0), Point(4, 2, 90, 0), Point(6, 1, 90, 0), Point(6, 2, 80, 0))
+    points = (SweepPoint(4, 1, 50, 0), SweepPoint(4, 2, 90, 0), SweepPoint(6, 1, 90, 0), SweepPoint(6, 2, 80, 0))
     found = Sweep("n", Setting(), 100, (4, 6), (1, 2), points)
     assert found.best == points[1]
     assert found.table() == (

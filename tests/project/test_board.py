@@ -18,7 +18,7 @@ from fpgaml.project.board import KITS, misfits, write_board
 from fpgaml.project.driver import Accelerator, Settings
 from fpgaml.target.boards import find_board
 from fpgaml.target.design import Design, IoType
-from fpgaml.target.measurement import Interval, Measurement, Metric, Source
+from fpgaml.target.measurement import Measurement, MedianRange, Metric, Source
 from fpgaml.target.toolchain import Backend
 from tests.project.test_driver import allocate
 
@@ -226,9 +226,9 @@ def test_refusals(tiny, tiny_codes, tmp_path):
 def test_what_does_not_fit_is_said_with_figures(package, tiny, tiny_codes, tmp_path):
     part = find_board("pynq-z2").part
     estimate = {
-        Metric.LUT: Measurement("tiny", Metric.LUT, Interval(60000, 50000, 70000), Source.FORMULA, "fit"),
-        Metric.DSP: Measurement("tiny", Metric.DSP, Interval(200, 180, 240), Source.FORMULA, "fit"),
-        Metric.FF: Measurement("tiny", Metric.FF, Interval.exactly(100), Source.CSYNTH, "Vitis HLS"),
+        Metric.LUT: Measurement("tiny", Metric.LUT, MedianRange(60000, 50000, 70000), Source.FORMULA, "fit"),
+        Metric.DSP: Measurement("tiny", Metric.DSP, MedianRange(200, 180, 240), Source.FORMULA, "fit"),
+        Metric.FF: Measurement("tiny", Metric.FF, MedianRange.exactly(100), Source.CSYNTH, "Vitis HLS"),
     }
     assert misfits(estimate, part) == [
         "the network will not fit: it needs ~60,000 LUT (50,000 to 70,000) of 53,200 that xc7z020 has (113%)",

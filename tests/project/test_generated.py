@@ -17,7 +17,7 @@ from fpgaml.project.axi import Wrapper
 from fpgaml.project.generated import write_project
 from fpgaml.target.archive import export
 from fpgaml.target.design import Design, IoType
-from fpgaml.target.measurement import Interval, Measurement, Metric, Source
+from fpgaml.target.measurement import Measurement, MedianRange, Metric, Source
 from fpgaml.target.toolchain import Backend
 
 DESIGN = Design(Backend.VITIS, "xc7z020clg400-1", clock_ns=10.0, io_type=IoType.STREAM)
@@ -42,7 +42,7 @@ def test_files_of_a_project(complete):
 
 
 def test_readme_states_the_network_and_the_estimate(complete, tiny, tiny_codes):
-    estimate = {Metric.LUT: Measurement("tiny", Metric.LUT, Interval(5200, 4100, 7300), Source.FORMULA, "fit")}
+    estimate = {Metric.LUT: Measurement("tiny", Metric.LUT, MedianRange(5200, 4100, 7300), Source.FORMULA, "fit")}
     write_project(tiny, DESIGN, complete, tiny_codes, wrapper=Wrapper.LITE, estimate=estimate)
     text = (complete / "README.md").read_text(encoding="utf-8")
     assert "| `c1` | Conv | 4 x 2 x 2 | `fixed<" in text

@@ -4,7 +4,7 @@ import pytest
 
 from fpgaml.errors import ReportError
 from fpgaml.target.measurement import Metric, Source
-from fpgaml.target.reports import Kind, find, parse, read
+from fpgaml.target.reports import ReportKind, find, parse, read
 
 XML = """<profile>
 <ReportVersion>
@@ -101,7 +101,7 @@ def values(measurements):
 def test_csynth_xml(text, tool):
     found = parse(text, "csynth.xml", "digits")
     assert (found.kind, found.tool, found.top, found.part, found.clock_ns) == (
-        Kind.CSYNTH, tool, "digits", "xc7z020-clg400-1", 10.0,
+        ReportKind.CSYNTH, tool, "digits", "xc7z020-clg400-1", 10.0,
     )  # fmt: skip
     assert values(found.measurements) == {
         "latency": 1000, "initiation interval": 850, "clock": 8.518, "BRAM18": 45, "DSP": 76, "FF": 16975,
@@ -137,7 +137,7 @@ def test_summary():
 
 def test_utilization():
     found = parse(UTILIZATION, "vivado_synth.rpt")
-    assert (found.kind, found.tool, found.version, found.top) == (Kind.SYNTHESIS, "Vivado", "2020.1", "digits")
+    assert (found.kind, found.tool, found.version, found.top) == (ReportKind.SYNTHESIS, "Vivado", "2020.1", "digits")
     assert values(found.measurements) == {"LUT": 9964, "FF": 10881, "BRAM18": 9, "DSP": 76}
     assert {one.source for one in found.measurements.values()} == {Source.IMPLEMENTATION}
 
@@ -186,7 +186,7 @@ def test_find(tmp_path):
     folder.mkdir(parents=True)
     (folder / "csynth.xml").write_text(VIVADO_XML)
     (tmp_path / "vivado_synth.rpt").write_text(UTILIZATION)
-    assert [one.kind for one in find(tmp_path, "digits")] == [Kind.CSYNTH, Kind.SYNTHESIS]
+    assert [one.kind for one in find(tmp_path, "digits")] == [ReportKind.CSYNTH, ReportKind.SYNTHESIS]
     assert find(folder.parent.parent.parent / "nothing") == []
 
 

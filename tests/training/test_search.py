@@ -11,7 +11,7 @@ from fpgaml.card.toml import card_of
 from fpgaml.datasets.dataset import images
 from fpgaml.errors import ConfigError, FormatError, UnsupportedLayer
 from fpgaml.training.build import build
-from fpgaml.training.search import Candidate, Found, Point, candidates, choose, search
+from fpgaml.training.search import Candidate, Found, TrainedPoint, candidates, choose, search
 
 CARD = card_of({
     "name": "tiny",
@@ -30,7 +30,7 @@ def data():
 
 
 def point(name, bits, accuracy):
-    return Point(name, accuracy, accuracy, bits, bits, "")
+    return TrainedPoint(name, accuracy, accuracy, bits, bits, "")
 
 
 def test_widths_fall_first_where_it_costs_least(data):

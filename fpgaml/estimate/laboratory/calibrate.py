@@ -27,7 +27,7 @@ from fpgaml.estimate.formulas import DELAYS, cycles_of, depth_of, ff_terms, lut_
 from fpgaml.estimate.laboratory.groundtruth import KnownDesign, KnownLayer, read
 from fpgaml.estimate.laboratory.regression import fit
 from fpgaml.estimate.model import FITTED, Coefficients, group_of, predict, predict_layer, schedule_of
-from fpgaml.estimate.residuals import OFFSETS, Residual, Spread, repository_weights, table, weighted_quantile
+from fpgaml.estimate.residuals import OFFSETS, ErrorSpread, Residual, repository_weights, table, weighted_quantile
 from fpgaml.target.measurement import ESTIMATED, RESOURCES, Metric
 
 FOLDER = Path(__file__).parents[2] / "data" / "calibration"
@@ -177,14 +177,14 @@ def cross_validate(designs: Sequence[KnownDesign]) -> tuple[list[Residual], list
     return whole, parts
 
 
-def spreads(rows: Sequence[Residual]) -> dict[str, dict[str, Spread]]:
+def spreads(rows: Sequence[Residual]) -> dict[str, dict[str, ErrorSpread]]:
     """Return the spread of each metric in each group, and in ``all``."""
-    found: dict[str, dict[str, Spread]] = {}
+    found: dict[str, dict[str, ErrorSpread]] = {}
     for metric in ESTIMATED:
         same = [r for r in rows if r.metric is metric]
         groups = sorted({r.group for r in same})
-        found[metric] = {g: Spread.of([r for r in same if r.group == g], same) for g in groups}
-        found[metric]["all"] = Spread.of(same, same)
+        found[metric] = {g: ErrorSpread.of([r for r in same if r.group == g], same) for g in groups}
+        found[metric]["all"] = ErrorSpread.of(same, same)
     return found
 
 
@@ -274,7 +274,7 @@ def errors(rows: Sequence[Residual]) -> dict[str, dict[str, float | int | None]]
     }
 
 
-def _plain(found: dict[str, dict[str, Spread]]) -> dict[str, dict[str, list[float]]]:
+def _plain(found: dict[str, dict[str, ErrorSpread]]) -> dict[str, dict[str, list[float]]]:
     return {m: {g: [round(s.low, 4), round(s.high, 4)] for g, s in groups.items()} for m, groups in found.items()}
 
 

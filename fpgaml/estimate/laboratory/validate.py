@@ -23,8 +23,8 @@ from typing import Any
 from fpgaml.errors import DataError, FpgamlError
 from fpgaml.estimate.laboratory.calibrate import FILES, cross_validate, digest, residuals, with_intervals
 from fpgaml.estimate.laboratory.groundtruth import KnownDesign, read
-from fpgaml.estimate.model import Model, model, synthesized
-from fpgaml.estimate.residuals import Residual, Statistics, table
+from fpgaml.estimate.model import CostModel, model, synthesized
+from fpgaml.estimate.residuals import ErrorStatistics, Residual, table
 from fpgaml.target.measurement import ESTIMATED
 
 
@@ -34,13 +34,13 @@ class Validation:
 
     designs: int
     cross_validated: bool
-    whole: tuple[Statistics, ...]
-    layers: tuple[Statistics, ...]
-    synthesis: tuple[Statistics, ...]
+    whole: tuple[ErrorStatistics, ...]
+    layers: tuple[ErrorStatistics, ...]
+    synthesis: tuple[ErrorStatistics, ...]
     left_out: tuple[tuple[str, str], ...]
 
 
-def validate(folder: Path, *, everything: bool = False, known: Model | None = None) -> Validation:
+def validate(folder: Path, *, everything: bool = False, known: CostModel | None = None) -> Validation:
     """Return the validation of the reports in `folder`. Raises: DataError if its files cannot be read."""
     known = known or model()
     designs, left_out = _choose(read(folder), everything)
@@ -76,7 +76,9 @@ def _choose(designs: Sequence[KnownDesign], everything: bool) -> tuple[list[Know
     return chosen, left_out
 
 
-def _with_ranges(rows: Sequence[Residual], level: str, designs: Sequence[KnownDesign], known: Model) -> list[Residual]:
+def _with_ranges(
+    rows: Sequence[Residual], level: str, designs: Sequence[KnownDesign], known: CostModel
+) -> list[Residual]:
     outside = {}
     for design in designs:
         flags = [known.is_outside(layer.facts) for layer in design.layers]
@@ -88,7 +90,7 @@ def _with_ranges(rows: Sequence[Residual], level: str, designs: Sequence[KnownDe
     ]
 
 
-def _synthesis(designs: Sequence[KnownDesign], whole: Sequence[Residual], known: Model) -> list[Residual]:
+def _synthesis(designs: Sequence[KnownDesign], whole: Sequence[Residual], known: CostModel) -> list[Residual]:
     """Return the errors after logic synthesis, where the data have it."""
     estimates = {(r.name, r.metric): r for r in whole}
     found = []
@@ -123,7 +125,7 @@ def as_text(found: Validation) -> str:
     return "\n".join(lines)
 
 
-def _sections(found: Validation) -> tuple[tuple[str, tuple[Statistics, ...]], ...]:
+def _sections(found: Validation) -> tuple[tuple[str, tuple[ErrorStatistics, ...]], ...]:
     return (
         ("designs, HLS csynth", found.whole),
         ("layers, HLS csynth", found.layers),
@@ -131,7 +133,7 @@ def _sections(found: Validation) -> tuple[tuple[str, tuple[Statistics, ...]], ..
     )
 
 
-def _line(row: Statistics) -> str:
+def _line(row: ErrorStatistics) -> str:
     cells = [_percent(value) for value in (row.median, row.p90, row.symmetric, row.bias)]
     covered = "-" if row.coverage is None else f"{100 * row.coverage:.0f} %"
     numbers = "".join(f"{cell:>9s}" for cell in cells)
@@ -154,7 +156,7 @@ def as_json(found: Validation) -> str:
     return json.dumps(content, indent=1)
 
 
-def _plain(row: Statistics) -> dict[str, Any]:
+def _plain(row: ErrorStatistics) -> dict[str, Any]:
     names = ("count", "median", "p90", "symmetric", "bias", "close", "coverage")
     worst = [{"name": r.name, "estimate": r.estimate, "truth": r.truth} for r in row.worst]
     return {name: getattr(row, name) for name in names} | {"worst": worst}
