@@ -35,6 +35,7 @@ class Normalize(StrEnum):
 
     NONE = "none"
     FEATURE = "feature"
+    STANDARD = "standard"
     SAMPLE = "sample"
 
 

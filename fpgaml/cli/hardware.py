@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fpgaml.target.reports import Report
 
 RunFolder = Annotated[Path, typer.Argument(help="Folder of a run, e.g. hls_projects/mnist_mlp", show_default=False)]
+OtherBoard = Annotated[str | None, typer.Option("--board", help="Another board than the card's.", show_default=False)]
 
 
 def simulate(
@@ -44,6 +45,7 @@ def synth(
     wrapper: Annotated[str | None, typer.Option(help="Synthesize a wrapper: axi or lite.", show_default=False)] = None,
     tool: Annotated[Path | None, typer.Option(help="The HLS program, or the folder it is in.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Minutes each program may take.")] = None,
+    board: OtherBoard = None,
 ) -> None:
     """Run the vendor's tools on a run's project, and show what they measured beside the estimate.
 
@@ -65,7 +67,7 @@ def synth(
     if wrapper is not None and wrapper not in list(Wrapper):
         raise ConfigError(f"wrapper must be {' or '.join(Wrapper)}, not {wrapper!r}")
     kind = Wrapper(wrapper) if wrapper else None
-    opened = deploy.open_run(run)
+    opened = deploy.open_run(run, board)
     with out.status("starting") as status:
         found = deploy.synthesize(
             opened,
@@ -82,11 +84,12 @@ def synth(
 def export(
     run: RunFolder,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The zip to write.", show_default=False)] = None,
+    board: OtherBoard = None,
 ) -> None:
     """Write a run's project into one zip that is complete, reproducible and tests itself with g++ alone."""
     from fpgaml.flow import deploy
 
-    opened = deploy.open_run(run)
+    opened = deploy.open_run(run, board)
     target = output or Path(f"{opened.card.name}.zip")
     names = deploy.export_run(opened, target)
     out.print(f"{target}: {len(names)} files, {target.stat().st_size / 1e6:.1f} MB; unzip and `make test`")
@@ -95,25 +98,25 @@ def export(
 def import_reports(
     run: RunFolder,
     files: Annotated[list[Path], typer.Argument(help="csynth.xml, *_cosim.rpt, vivado_synth.rpt, vivado_timing.rpt")],
+    board: OtherBoard = None,
 ) -> None:
     """Bring reports of another machine home, and show them beside the estimate."""
     from fpgaml.flow import deploy
 
-    opened = deploy.open_run(run)
+    opened = deploy.open_run(run, board)
     _show(opened, deploy.import_files(opened, files))
 
 
-def board(
-    run: RunFolder,
-    name: Annotated[str | None, typer.Option("--board", help="Instead of the card's.", show_default=False)] = None,
-) -> None:
-    """Write a board package: Vivado scripts, PYNQ driver, bare-metal program, golden vectors."""
+def board(run: RunFolder, name: OtherBoard = None) -> None:
+    """Write a board package: Vivado scripts, PYNQ driver, bare-metal program, raw golden rows."""
     from fpgaml.flow import deploy
 
-    opened = deploy.open_run(run)
-    folder, warnings = deploy.pack(opened, name)
+    opened = deploy.open_run(run, name)
+    folder, warnings = deploy.pack(opened)
     for warning in warnings:
         out.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+    if opened.place != opened.folder:
+        out.print(f"{opened.project}: the same C++, made again for {opened.design.part}", soft_wrap=True)
     out.print(f"{folder}: begin with README.md", soft_wrap=True)
 
 

@@ -24,9 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpgaml.card.sections import Data
+from fpgaml.datasets.encoding import Encoding
 from fpgaml.datasets.files import KINDS, Contents, Samples, read, read_npz
-from fpgaml.datasets.inputs import coded, shaped
-from fpgaml.datasets.tables import Preprocessing
+from fpgaml.datasets.inputs import coded, given_codes, shaped
+from fpgaml.datasets.raw import RawRows
 from fpgaml.errors import ConfigError, DataError, nearest
 from fpgaml.ir.fixed import FixedPoint, code_type
 
@@ -43,6 +44,9 @@ class Dataset:
     `names` are the labels as the source had them, or words: with classes 1 and 9 kept, label 0 stands for "1". Codes
     that `save_codes` wrote without labels have `names` and labels of length 0, and no training images. The last
     `validation` training samples are held out of training, if the source says which these are.
+
+    `encoding` made codes of raw rows; `raw_test` are the raw rows of the test images, None where they are the very same
+    numbers, or were not kept.
     """
 
     x_train: Array
@@ -51,8 +55,9 @@ class Dataset:
     y_test: Array
     input_type: FixedPoint
     names: tuple[str, ...]
-    preprocessing: Preprocessing | None = None  # of a table; None: the codes are the source's own
     validation: int = 0
+    encoding: Encoding | None = None
+    raw_test: Array | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -77,11 +82,30 @@ class Dataset:
     def digest(self) -> str:
         """SHA-256 over all arrays and the input type, as hex."""
         held = self.validation or ""
-        sha = hashlib.sha256(f"{self.input_type} {self.names} {self.preprocessing}{held}".encode())
+        sha = hashlib.sha256(f"{self.input_type} {self.names} {self.encoding}{held}".encode())
         for array in (self.x_train, self.y_train, self.x_test, self.y_test):
             sha.update(f"{array.dtype.str} {array.shape}".encode())
             sha.update(np.ascontiguousarray(array).data)
         return sha.hexdigest()
+
+    def encode(self, rows: Any) -> NDArray[np.int64]:
+        """Return the codes of raw `rows`, as training had them. Raises: DataError for what cannot be encoded."""
+        try:
+            return self._encoding().codes(rows)
+        except ValueError as error:
+            raise DataError(str(error)) from error
+
+    def raw(self, count: int) -> RawRows:
+        """Return the first `count` test images as the source has them, with what a board must know of them."""
+        rows = self.x_test if self.raw_test is None else self.raw_test
+        if self.raw_test is None and self._encoding().kind not in ("codes", "pixels"):
+            raise DataError("the raw rows of these images were not kept")
+        return RawRows(rows[:count], self.y_test[:count].astype(np.int64), self.names, self._encoding())
+
+    def _encoding(self) -> Encoding:
+        if self.encoding is None:
+            raise DataError("these images are codes, and nobody recorded how raw rows become such")
+        return self.encoding
 
     def subset(self, classes: tuple[int, ...]) -> Dataset:
         """Return the images of some classes, relabelled 0, 1, ... in the order given.
@@ -104,6 +128,7 @@ class Dataset:
             y_test=new[self.y_test][test].astype(self.y_test.dtype),
             names=tuple(self.names[label] for label in classes),
             validation=int(train[len(train) - self.validation :].sum()),
+            raw_test=None if self.raw_test is None else self.raw_test[test],
         )
 
 
@@ -183,8 +208,9 @@ def of_samples(parts: Mapping[str, Samples], data: Data, contents: Contents) -> 
         y_test=labels["test"],
         input_type=inputs.kind,
         names=names,
-        preprocessing=inputs.preprocessing,
         validation=len(codes["validation"]) if "validation" in codes else 0,
+        encoding=inputs.encoding,
+        raw_test=values["test"],
     )
 
 
@@ -324,4 +350,5 @@ def _of_codes(arrays: dict[str, Array], where: str) -> Dataset:
     if not kind.holds(codes):
         raise DataError(f"{where}: codes from {codes.min()} to {codes.max()} are no codes of {kind}")
     names = tuple(map(str, range(int(labels.max()) + 1))) if labels.size else ()
-    return Dataset(codes[:0], labels[:0], codes, labels, input_type=kind, names=names)
+    encoding = given_codes(tuple(codes.shape[1:]), kind)
+    return Dataset(codes[:0], labels[:0], codes, labels, input_type=kind, names=names, encoding=encoding)

@@ -15,24 +15,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpgaml.card.sections import Data, Normalize
-from fpgaml.datasets.scaled import scaled_codes
-from fpgaml.datasets.tables import Preprocessing
+from fpgaml.card.sections import Data
+from fpgaml.datasets.encoding import Encoding
+from fpgaml.datasets.scaled import scaled_codes, scaled_encoding
+from fpgaml.datasets.tables import fit
 from fpgaml.errors import ConfigError, DataError
-from fpgaml.ir.fixed import PIXEL, FixedPoint, Overflow, Rounding, grid, smallest
+from fpgaml.ir.fixed import PIXEL, FixedPoint, Overflow, Rounding, smallest
 
 Array = NDArray[Any]
 
-MAX_INPUT_BITS = 16  # of a feature that is not normalized
+IDENTITY = tuple(range(256))
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """The parts of a data set as codes of `kind`; preprocessing is a table's."""
+    """The parts of a data set as codes of `kind`, and how they became such."""
 
     parts: tuple[Array, ...]
     kind: FixedPoint
-    preprocessing: Preprocessing | None = None
+    encoding: Encoding
 
 
 def coded(parts: Sequence[Array], data: Data, features: tuple[str, ...], where: str) -> Inputs:
@@ -40,24 +41,71 @@ def coded(parts: Sequence[Array], data: Data, features: tuple[str, ...], where: 
 
     Raises: DataError if values are no numbers, or their grid is neither plain nor stated; ConfigError.
     """
-    first = parts[0]
     for part in parts:
         if not np.issubdtype(part.dtype, np.number) or np.issubdtype(part.dtype, np.complexfloating):
             raise DataError(f"{where}: values must be numbers, not {part.dtype}")
         if part.dtype.kind == "f" and not np.isfinite(part).all():
             at = tuple(map(int, np.argwhere(~np.isfinite(part))[0]))
             raise DataError(f"{where}: values must be finite numbers, but sample {at[0]} has {part[at]} at {at[1:]}")
-    if data.input_scale:
+    encoding, kind = _encoding(parts, data, features, where)
+    try:
+        return Inputs(tuple(_coded(part, encoding, kind, where) for part in parts), kind, encoding)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}") from error
+
+
+def _encoding(parts: Sequence[Array], data: Data, names: tuple[str, ...], where: str) -> tuple[Encoding, FixedPoint]:
+    """Return how `parts` become codes, and of which type: plain, stated, or fitted to the first."""
+    first = parts[0]
+    shape = data.shape or tuple(first.shape[1:])
+    if data.input_scale or data.input_type:
         kind = nearest_of(FixedPoint.parse(data.input_type) if data.input_type else PIXEL)
-        return Inputs(tuple(scaled_codes(part, data.input_scale, kind) for part in parts), kind)
-    if data.input_type:
-        kind = nearest_of(FixedPoint.parse(data.input_type))
-        return Inputs(tuple(_of_type(part, kind, where) for part in parts), kind)
+        return stated(first, shape, kind, data.input_scale, names), kind
     if first.dtype == np.uint8:
-        return Inputs(tuple(parts), PIXEL)
+        return pixels(shape), PIXEL
     if first.dtype.kind == "f" and first.ndim == 2:
-        return _table(parts, data, features or tuple(f"x{n}" for n in range(first.shape[1])), where)
+        held = np.concatenate(parts[1:]) if len(parts) > 1 else None
+        try:
+            encoding, kind = fit(data.normalize, data.bits, first, names, held=held)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
+        return replace(encoding, shape=shape), kind
     raise DataError(f"{where}: {_stated(first)}")
+
+
+def _coded(part: Array, encoding: Encoding, kind: FixedPoint, where: str) -> Array:
+    """Return the codes of raw rows in a small type; of pixels and codes the rows themselves."""
+    if encoding.kind == "codes":
+        _must_be_codes(part, kind, where)
+    if encoding.kind == "codes" or encoding.pixels == IDENTITY:
+        return part
+    return encoding.codes(part).astype(np.uint8 if not kind.signed and kind.width <= 8 else np.int32)
+
+
+def stated(
+    values: Array, shape: tuple[int, ...], kind: FixedPoint, scale: str = "", names: tuple[str, ...] = ()
+) -> Encoding:
+    """Return how raw `values` become codes of a type: integers as they are, or times a scale; real numbers rounded.
+
+    Raises: DataError for real numbers with a scale; ConfigError for a scale that is none, or cannot be exact.
+    """
+    if scale:
+        scaled_codes(values[:0], scale, kind)  # refuses what is no integer
+    if scale and values.dtype == np.uint8:
+        return pixels(shape, kind, tuple(scaled_codes(np.arange(256), scale, kind).tolist()))
+    if scale or not np.issubdtype(values.dtype, np.integer):
+        return scaled_encoding(shape, scale or "1", kind, names)
+    return given_codes(shape, kind)
+
+
+def pixels(shape: tuple[int, ...], kind: FixedPoint = PIXEL, codes: tuple[int, ...] = IDENTITY) -> Encoding:
+    """Return the encoding of uint8 images of `shape`: each pixel is its own code of `kind`, or that of a table."""
+    return Encoding("pixels", shape, kind.low, kind.high, kind.fraction, pixels=codes)
+
+
+def given_codes(shape: tuple[int, ...], kind: FixedPoint) -> Encoding:
+    """Return the encoding of rows of `shape` that are codes of `kind` as they come."""
+    return Encoding("codes", shape, kind.low, kind.high, kind.fraction)
 
 
 def nearest_of(kind: FixedPoint) -> FixedPoint:
@@ -65,16 +113,12 @@ def nearest_of(kind: FixedPoint) -> FixedPoint:
     return replace(kind, rounding=Rounding.RND_CONV, overflow=Overflow.SAT)
 
 
-def _of_type(values: Array, kind: FixedPoint, where: str) -> Array:
-    """Return integers as the codes they are, and real numbers as the nearest codes of `kind`."""
-    if not np.issubdtype(values.dtype, np.integer):
-        return kind.encode(values)
+def _must_be_codes(values: Array, kind: FixedPoint, where: str) -> None:
     if not kind.holds(values):
         raise DataError(
             f"{where}: integers are codes, and {values.min()} to {values.max()} are none of {kind}, {kind.low} to "
             f"{kind.high}; state a wider data.input_type, or with data.input_scale what they are multiplied by"
         )
-    return values
 
 
 def _stated(values: Array) -> str:
@@ -95,23 +139,6 @@ def _stated(values: Array) -> str:
 def on_grid(values: Array) -> bool:
     """Return whether values are whole numbers, but for the rounding of float32."""
     return bool((np.abs(values - np.rint(values)) < 1e-3).all())
-
-
-def _table(parts: Sequence[Array], data: Data, features: tuple[str, ...], where: str) -> Inputs:
-    """Return a table normalized as the card says, fitted to the first part."""
-    steps = Preprocessing.fit(data.normalize, data.bits, features, parts[0])
-    kind = FixedPoint(data.bits, 0, signed=False)
-    if data.normalize is Normalize.NONE:
-        codes, fraction = grid(np.concatenate(parts))
-        kind = smallest(int(codes.min()), int(codes.max()), fraction)
-        if kind.width > MAX_INPUT_BITS:
-            raise DataError(
-                f"{where}: values need {kind.width} bits to be exact, more than {MAX_INPUT_BITS}; set data.normalize "
-                "to 'feature' or 'sample'"
-            )
-        steps = replace(steps, bits=kind.width, scale=(2.0**fraction,))
-    small = np.uint8 if not kind.signed and kind.width <= 8 else np.int32
-    return Inputs(tuple(steps.codes(part).astype(small) for part in parts), kind, steps)
 
 
 def shaped(codes: Array, shape: Sequence[int], where: str) -> Array:

@@ -9,6 +9,7 @@ Unlike a Dataset nothing is fitted or divided here: the model says what its inpu
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpgaml.datasets.dataset import NAMED, is_one_hot
+from fpgaml.datasets.encoding import Encoding
 from fpgaml.datasets.files import Samples, read
-from fpgaml.datasets.inputs import nearest_of
+from fpgaml.datasets.inputs import nearest_of, stated
+from fpgaml.datasets.inputs import pixels as pixels_as_they_are
 from fpgaml.datasets.scaled import scaled_codes
 from fpgaml.datasets.sources import load_source
-from fpgaml.errors import DataError
+from fpgaml.errors import ConfigError, DataError
 from fpgaml.ir.fixed import PIXEL, Codes, FixedPoint
 
 Array = NDArray[Any]
@@ -29,11 +32,18 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Images:
-    """Input codes (images, *shape), labels if there are any, and where they come from."""
+    """Input codes (images, *shape), labels if there are any, and where they come from.
+
+    `encoding` made the codes of the `raw` rows; without these, the codes were given as such. `names` are those of the
+    labels 0, 1, ... if they were words.
+    """
 
     codes: Codes
     labels: Codes | None
     data: str
+    raw: Array | None = None
+    encoding: Encoding | None = None
+    names: tuple[str, ...] = ()
 
 
 def load_images(
@@ -58,10 +68,11 @@ def load_images(
         found = load_source(str(source or "mnist"))
         pixels = found.x_test[:count]
         _check_shape(str(source), pixels, shape)
-        raw = pixels.reshape(-1, *shape).astype(np.int64)
-        codes = scaled_codes(raw, scale, nearest_of(kind)) if scale else raw
+        raw = pixels.reshape(-1, *shape)
+        codes = scaled_codes(raw, scale, nearest_of(kind)) if scale else raw.astype(np.int64)
         title = "MNIST test images" if source in (None, "mnist") else f"{source} test images"
-        return Images(codes, found.y_test[:count].astype(np.int64), title)
+        how = _encoding(raw, shape, kind, scale)
+        return Images(codes, found.y_test[:count].astype(np.int64), title, raw, how, found.names)
     rng = np.random.default_rng(0)
     return Images(rng.integers(kind.low, kind.high + 1, (count, *shape)), None, "random codes (seed 0)")
 
@@ -78,10 +89,11 @@ def _from_file(
     contents = read(path, label)
     samples = contents.tested
     _check_shape(str(path), samples.values, shape)
-    labels = _labels(samples, path, count)
+    labels, names = _labels(samples, path, count)
     array = samples.values[:count].reshape(-1, *shape)
     if scale:
-        return Images(scaled_codes(array, scale, nearest_of(kind)), labels, f"{path.name} times {scale}")
+        codes, how = scaled_codes(array, scale, nearest_of(kind)), _encoding(array, shape, kind, scale)
+        return Images(codes, labels, f"{path.name} times {scale}", array, how, names)
     if "type" in contents.extra and (own := FixedPoint.parse(str(contents.extra["type"]))) != kind:
         raise DataError(f"images in {path} are codes of {own}, and the model takes codes of {kind}")
     if np.issubdtype(array.dtype, np.integer):
@@ -90,12 +102,22 @@ def _from_file(
                 f"images in {path} are integers from {array.min()} to {array.max()}, which are no codes of {kind}, "
                 f"{kind.low} to {kind.high}; state their type with --input-type"
             )
-        return Images(array.astype(np.int64), labels, str(path.name))
+        how = _encoding(array, shape, kind)
+        return Images(array.astype(np.int64), labels, str(path.name), array, how, names)
     if not np.issubdtype(array.dtype, np.floating):
         raise DataError(f"images in {path} must be numbers, not {array.dtype}")
     codes, off = _rounded(array, path, kind)
     said = f"; {off:,} of {array.size:,} values rounded to the grid of {kind}" if off else ""
-    return Images(codes, labels, f"{path.name}{said}")
+    return Images(codes, labels, f"{path.name}{said}", array, _encoding(array, shape, kind), names)
+
+
+def _encoding(values: Array, shape: tuple[int, ...], kind: FixedPoint, scale: str | None = None) -> Encoding | None:
+    """Return how raw `values` become codes of `kind`; None where no board could do the same."""
+    if values.dtype == np.uint8 and kind == PIXEL and not scale:
+        return pixels_as_they_are(shape)
+    with suppress(ConfigError):
+        return stated(values, shape, nearest_of(kind), scale or "")
+    return None
 
 
 def _rounded(array: Array, path: Path, kind: FixedPoint) -> tuple[Codes, int]:
@@ -118,18 +140,19 @@ def _rounded(array: Array, path: Path, kind: FixedPoint) -> tuple[Codes, int]:
     )
 
 
-def _labels(samples: Samples, path: Path, count: int) -> Codes | None:
-    """Return whole numbers from labels of any kind; words by their order. Raises: DataError."""
+def _labels(samples: Samples, path: Path, count: int) -> tuple[Codes | None, tuple[str, ...]]:
+    """Return whole numbers from labels of any kind, and the words that they were by order. Raises: DataError."""
     labels = samples.labels
     if labels is None:
-        return None
+        return None, ()
     total = len(samples.values)
     wanted = f"labels in {path} must be one whole number for each of its {total} images"
     if labels.shape[:1] == (total,) and is_one_hot(labels):
         raise DataError(f"{wanted}, not {labels.dtype} of shape {labels.shape}; they are one-hot: store argmax(axis=1)")
     if labels.dtype.kind in "US":
-        return np.unique(labels, return_inverse=True)[1][:count].astype(np.int64)
+        words, numbers = np.unique(labels, return_inverse=True)
+        return numbers[:count].astype(np.int64), tuple(map(str, words))
     whole = np.issubdtype(labels.dtype, np.number) and np.array_equal(labels, np.rint(labels))
     if labels.shape not in ((total,), (total, 1)) or not whole:
         raise DataError(f"{wanted}, not {labels.dtype} of shape {labels.shape}")
-    return labels.reshape(-1)[:count].astype(np.int64)
+    return labels.reshape(-1)[:count].astype(np.int64), ()

@@ -13,11 +13,14 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from fpgaml.datasets.encoding import Encoding
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.exact.emulate import divide
 from fpgaml.ir.fixed import Codes, FixedPoint
 
 LARGEST = 1 << 31
+MAX_SCALED_BITS = 20  # of a type, for its codes to be the same in float64
+MAX_BITS = 31  # of one that needs no division: the C of a board has its codes in 32 bits
 
 
 def parse_scale(text: str) -> Fraction:
@@ -42,6 +45,27 @@ def scaled_codes(raw: NDArray[np.integer], scale: str | Fraction, kind: FixedPoi
     if raw.size and int(np.abs(raw.astype(np.int64)).max()) * factor.numerator >= 1 << (62 - max(kind.fraction, 0)):
         raise DataError(f"raw inputs up to {np.abs(raw).max()} are too large for scale {factor} and type {kind}")
     return divide(raw.astype(np.int64) * factor.numerator, np.array(factor.denominator), 0, kind)
+
+
+def scaled_encoding(
+    shape: tuple[int, ...], scale: str | Fraction, kind: FixedPoint, names: tuple[str, ...] = ()
+) -> Encoding:
+    """Return the encoding of raw rows that `scaled_codes` brings to codes of `kind`; of real numbers with scale 1.
+
+    In float64 it gives the same codes: where a product needs more than 53 bits, its quotient is beyond every code, and
+    below, a quotient that is no tie is further from one than float64 rounds.
+    Raises: ConfigError for a type of which that is not so.
+    """
+    factor = parse_scale(scale) if isinstance(scale, str) else scale
+    steps = factor * Fraction(2) ** kind.fraction
+    bits = MAX_BITS if steps.denominator == 1 else MAX_SCALED_BITS
+    if kind.width > bits or steps.denominator > LARGEST or steps.numerator >= 1 << 52:
+        raise ConfigError(
+            f"inputs times {factor} as codes of {kind} are exact for a board only up to {bits} bits, a denominator of "
+            f"{LARGEST} and a numerator of 2**52; choose a narrower type or a rounder scale"
+        )
+    parts = (float(steps.numerator), float(steps.denominator))
+    return Encoding("scaled", shape, kind.low, kind.high, kind.fraction, names, scale=parts)
 
 
 def scale_error(raw: NDArray[np.integer], scale: str | Fraction, kind: FixedPoint) -> float:

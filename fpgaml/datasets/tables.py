@@ -1,70 +1,66 @@
 """Tables: bringing features of any range to the integer codes that hardware takes.
 
-steps = Preprocessing.fit(Normalize.FEATURE, 8, names, values)
-steps.codes(values)        integer codes; the same steps are recorded for whoever feeds the board
+encoding, kind = fit(Normalize.FEATURE, 8, values, names)
+encoding.codes(values)     integer codes of type `kind`; the encoding goes with the run, up to the board
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fpgaml.card.sections import Normalize
+from fpgaml.datasets.encoding import Encoding, codes_a_unit
 from fpgaml.errors import DataError
-from fpgaml.ir.fixed import grid
+from fpgaml.ir.fixed import FixedPoint, grid, smallest
 
 Array = NDArray[Any]
 
+MAX_INPUT_BITS = 16  # of a feature that is not normalized
+DEVIATION_BITS = 3  # integer bits, sign included, of a standard score: -4 to 4
 
-@dataclass(frozen=True)
-class Preprocessing:
-    """How the features of a table became codes, so that a board can be fed in the same way.
 
-    Of each feature: ``code = clip(rint((x - offset) * scale), 0, 2**bits - 1)``. By sample, offset and scale are the
-    sample's own least value and ``(2**bits - 1) / range``. Not normalized, the codes are ``x * scale``, exact.
+def fit(
+    normalize: Normalize, bits: int, values: Array, names: tuple[str, ...] = (), *, held: Array | None = None
+) -> tuple[Encoding, FixedPoint]:
+    """Return how training `values` (rows, *shape) become codes of `bits` bits, and the type of these.
+
+    ``feature``: each value from its least to its largest. ``sample``: each row so. ``standard``: by mean and
+    standard deviation of each value, codes of fixed<bits,3>: 4 deviations either way, what is beyond saturates.
+    ``none``: as many bits as hold all values exactly, those `held` out among them.
+
+    Raises: DataError if values that stay as they are need too many bits.
     """
-
-    normalize: Normalize
-    bits: int
-    features: tuple[str, ...]
-    offset: tuple[float, ...] = ()
-    scale: tuple[float, ...] = ()
-
-    def codes(self, values: Array) -> NDArray[np.int32]:
-        """Return the codes of real `values` (samples, features). Raises: DataError if values are not on the grid."""
-        array = np.asarray(values, np.float64)
-        match self.normalize:
-            case Normalize.NONE:
-                scaled = array * self.scale[0]
-                if (scaled != np.rint(scaled)).any():
-                    raise DataError(f"values must be multiples of {1 / self.scale[0]:g}, the grid of the training set")
-                return np.asarray(scaled, np.int32)
-            case Normalize.FEATURE:
-                scaled = (array - np.array(self.offset)) * np.array(self.scale)
-            case Normalize.SAMPLE:
-                low = array.min(axis=1, keepdims=True)
-                scaled = (array - low) * _inverse(array.max(axis=1, keepdims=True) - low, self.bits)
-        return np.asarray(np.clip(np.rint(scaled), 0, (1 << self.bits) - 1), np.int32)
-
-    @classmethod
-    def fit(cls, normalize: Normalize, bits: int, features: tuple[str, ...], values: Array) -> Preprocessing:
-        """Return the preprocessing that brings training `values` (samples, features) to a grid of `bits` bits."""
-        match normalize:
-            case Normalize.NONE:
-                _, fraction = grid(values)
-                return cls(normalize, bits, features, scale=(2.0**fraction,))
-            case Normalize.FEATURE:
-                low = values.min(axis=0)
-                scale = _inverse(values.max(axis=0) - low, bits)
-                return cls(normalize, bits, features, tuple(map(float, low)), tuple(map(float, scale)))
-            case Normalize.SAMPLE:
-                return cls(normalize, bits, features)
+    shape = tuple(values.shape[1:])
+    flat = values.reshape(len(values), -1).astype(np.float64)
+    kind = FixedPoint(bits, DEVIATION_BITS if normalize is Normalize.STANDARD else 0, normalize is Normalize.STANDARD)
+    offset, scale = np.zeros(0), np.zeros(0)
+    match normalize:
+        case Normalize.NONE:
+            every = values if held is None else np.concatenate([values, held])
+            kind = exact_type(every)
+            scale = np.array([2.0**kind.fraction])
+        case Normalize.FEATURE:
+            offset = flat.min(axis=0)
+            scale = codes_a_unit(kind.high, flat.max(axis=0) - offset)
+        case Normalize.STANDARD:
+            offset = flat.mean(axis=0)
+            scale = codes_a_unit(2.0**kind.fraction, flat.std(axis=0))
+        case Normalize.SAMPLE:
+            pass
+    steps = tuple(map(float, offset)), tuple(map(float, scale))
+    return Encoding(str(normalize), shape, kind.low, kind.high, kind.fraction, names, *steps), kind
 
 
-def _inverse(span: Array, bits: int) -> Array:
-    """Return codes a unit for features of range `span`; 0 for one that never changes."""
-    most = (1 << bits) - 1
-    return np.divide(most, span, out=np.zeros_like(span, np.float64), where=span > 0)
+def exact_type(values: Array) -> FixedPoint:
+    """Return the narrowest type that holds real `values` exactly. Raises: DataError beyond MAX_INPUT_BITS."""
+    codes, fraction = grid(values)
+    kind = smallest(int(codes.min()), int(codes.max()), fraction)
+    if kind.width > MAX_INPUT_BITS:
+        raise DataError(
+            f"values need {kind.width} bits to be exact, more than {MAX_INPUT_BITS}; set data.normalize to 'feature', "
+            "'standard' or 'sample'"
+        )
+    return kind

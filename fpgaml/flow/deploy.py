@@ -6,12 +6,16 @@ test(run)                               test bench, header weights and wrapper, 
 synthesize(run, [ToolStep.CSYNTH])          vendor tools, in <run>/synth
 import_files(run, files)                reports from elsewhere, into <run>/reports
 beside(run, reports)                    what was estimated, and what each report measured
-export_run(run, target)                 one zip;  pack(run, "kv260")    a board package, in <run>/board
+export_run(run, target)                 one zip;  pack(run)    a board package, in <run>/board/<board>
+
+A run is opened for its card's board, or for another: then what depends on the part is made again for that one, in
+<run>/board/<board>, around the C++ that was proved; nothing is trained, and not one bit of the network changes.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,26 +26,30 @@ from numpy.typing import NDArray
 from fpgaml import estimate
 from fpgaml.backend import csim
 from fpgaml.card.built import as_built
+from fpgaml.card.changes import changed
 from fpgaml.card.runcard import RunCard
 from fpgaml.card.toml import load_card
+from fpgaml.datasets import raw
+from fpgaml.datasets.raw import RAW_ROWS, RawRows
 from fpgaml.datasets.sources import load_data
-from fpgaml.errors import BitMismatch, ConfigError
+from fpgaml.errors import BitMismatch, ConfigError, DataError, FpgamlError
 from fpgaml.exact import emulate
 from fpgaml.exact.comparison import first_difference
 from fpgaml.ir.accumulate import tensor_types
-from fpgaml.ir.fixed import PIXEL
 from fpgaml.ir.network import Network
 from fpgaml.ir.saving import load
 from fpgaml.project import board, generated, testbench, vendor
 from fpgaml.project.axi import Wrapper, default_width, run_wrapper
-from fpgaml.project.driver import Features
 from fpgaml.project.testbench import WeightFiles
+from fpgaml.runs.workspace import digest_of
 from fpgaml.target import archive, reports
-from fpgaml.target.boards import find_board, find_part
+from fpgaml.target.boards import Board, find_board, find_part
 from fpgaml.target.design import Design
 from fpgaml.target.measurement import Measurement, Metric
 from fpgaml.target.reports import Report, ReportKind
 from fpgaml.target.toolchain import ToolStep
+
+MARK = "made_for.txt"  # in the folder of another board: what its project was made of, and for which design
 
 
 @dataclass(frozen=True)
@@ -53,27 +61,55 @@ class Run:
     network: Network
     design: Design
     codes: NDArray[np.int64]
+    board: Board
+    place: Path  # where project, synth and reports lie: the run's folder, or that of another board
 
     @property
     def project(self) -> Path:
         """The HLS project."""
-        return self.folder / "hls"
+        return self.place / "hls"
+
+    @property
+    def package(self) -> Path:
+        """The folder of the board's package."""
+        return self.folder / "board" / self.board.name
 
     def log(self, name: str) -> Path:
         """Where a log goes."""
         return self.folder / "logs" / f"{name}.log"
 
 
-def open_run(folder: Path) -> Run:
-    """Open the folder of a run. Raises: ConfigError if it is none or has no project yet."""
+def open_run(folder: Path, board_name: str | None = None) -> Run:
+    """Open the folder of a run, for its card's board or another. Raises: ConfigError if it has no project yet."""
     for name in ("card.toml", "network.npz", "golden.npz", "hls"):
         if not (folder / name).exists():
             raise ConfigError(f"{folder} has no {name}: give the folder of a run, after `fpgaml run CARD`")
-    card = load_card(folder / "card.toml")
-    network, design = as_built(card, load(folder / "network.npz"))
+    own = load_card(folder / "card.toml")
+    place = find_board(board_name or own.design.board)
+    card = own if board_name is None else changed(own, {"design": {"board": place.name, "part": ""}})
+    logits = load(folder / "network.npz")
+    network, design = as_built(card, logits)
     with np.load(folder / "golden.npz") as file:
         codes = np.asarray(file[network.input.name], np.int64)
-    return Run(folder, card, network, design, codes)
+    same = design == as_built(own, logits)[1]
+    run = Run(folder, card, network, design, codes, place, folder if same else folder / "board" / place.name)
+    return run if same else _for_part(run)
+
+
+def _for_part(run: Run) -> Run:
+    """Make the project of a run again for another part or clock, unless it is there already."""
+    mark, wanted = run.place / MARK, f"{digest_of(run.folder / 'hls')} {run.design}\n"
+    if mark.is_file() and mark.read_text(encoding="utf-8") == wanted and run.project.is_dir():
+        return run
+    shutil.rmtree(run.project, ignore_errors=True)
+    mark.unlink(missing_ok=True)
+    for path in archive.sources(run.folder / "hls"):
+        target = run.project / path.relative_to(run.folder / "hls")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    complete(run.network, run.design, run.project, run.codes)
+    mark.write_text(wanted, encoding="utf-8")
+    return run
 
 
 def complete(network: Network, design: Design, folder: Path, codes: NDArray[np.integer]) -> None:
@@ -121,12 +157,12 @@ def synthesize(
     timeout_s: float | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> list[Report]:
-    """Run the vendor's tools on the project, in the run's folder ``synth``. Raises: as `vendor.synth`."""
+    """Run the vendor's tools on the project, in the folder ``synth``. Raises: as `vendor.synth`."""
     return vendor.synth(
         run.network.name,
         run.design,
         run.project,
-        run.folder / "synth",
+        run.place / "synth",
         steps,
         tool=tool,
         wrapper=wrapper,
@@ -136,15 +172,15 @@ def synthesize(
 
 
 def import_files(run: Run, files: Sequence[Path]) -> list[Report]:
-    """Bring reports home, into the run's folder ``reports``. Raises: ReportError for reports of something else."""
-    return vendor.import_reports(run.network.name, run.design, files, run.folder / "reports")
+    """Bring reports home, into the folder ``reports``. Raises: ReportError for reports of something else."""
+    return vendor.import_reports(run.network.name, run.design, files, run.place / "reports")
 
 
 def known_reports(run: Run) -> list[Report]:
     """Return all reports of the run's network alone: made here, and brought home."""
     name = run.network.name
-    home = [reports.read(path) for path in sorted((run.folder / "reports").glob("*")) if path.is_file()]
-    here = [reports.read(path) for pattern in reports.PATTERNS for path in sorted((run.folder / "synth").glob(pattern))]
+    home = [reports.read(path) for path in sorted((run.place / "reports").glob("*")) if path.is_file()]
+    here = [reports.read(path) for pattern in reports.PATTERNS for path in sorted((run.place / "synth").glob(pattern))]
     return [report for report in here + home if report.top == name]
 
 
@@ -176,36 +212,64 @@ def beside(run: Run, found: Iterable[Report]) -> list[Row]:
 
 def export_run(run: Run, target: Path) -> list[str]:
     """Write the project, the card, the network and board packages into one zip; return the names in it."""
-    also = {name: run.folder / name for name in ("card.toml", "network.npz")}
-    also |= {path.relative_to(run.folder).as_posix(): path for path in archive.sources(run.folder / "board")}
-    return archive.export(run.project, run.network.name, target, also)
+    also = {name: run.folder / name for name in ("card.toml", "network.npz", "raw.npz")}
+    boards = [path for path in (run.folder / "board").glob("*") if not (path / "hls").is_dir()]
+    for package in boards if run.place == run.folder else [run.package]:
+        files = {path: path.relative_to(package) for path in archive.sources(package)}
+        also |= {
+            f"board/{package.name}/{inside.as_posix()}": path
+            for path, inside in files.items()
+            if inside.parts[0] not in ("hls", "synth", "reports", MARK)
+        }
+    found = {name: path for name, path in also.items() if path.is_file()}
+    return archive.export(run.project, run.network.name, target, found)
 
 
-def pack(
-    run: Run, board_name: str | None = None, *, data_width: int | None = None, features: Features | None = None
-) -> tuple[Path, list[str]]:
-    """Write the board package of the run (of its card's board by default); return its folder and warnings.
+def pack(run: Run, *, data_width: int | None = None) -> tuple[Path, list[str]]:
+    """Write the package of the run's board; return its folder and warnings.
 
-    The stream is as wide as the project's wrapper. Raises: ConfigError as `board.write_board`.
+    The stream is as wide as the project's wrapper. Raises: ConfigError, DataError as `write_board` and `raw_rows`.
     """
-    name = board_name or run.card.design.board
-    place = find_board(name)
-    folder = run.folder / "board" / place.name
-    width = data_width or wrapper_width(run.project, run.network)
-    pixels = range(256) if run.network.input.type == PIXEL and features is None else ()
-    found = estimate.estimate(run.network, run.design, place.part).synthesis
+    rows, note = raw_rows(run)
     warnings = board.write_board(
         run.network,
         run.design,
-        place,
-        folder,
-        run.codes,
-        data_width=width,
-        pixel_codes=pixels,
-        features=features,
-        estimate=found,
+        run.board,
+        run.package,
+        rows,
+        data_width=data_width or wrapper_width(run.project, run.network),
+        estimate=estimate.estimate(run.network, run.design, run.board.part).synthesis,
     )
-    return folder, warnings
+    return run.package, note + warnings
+
+
+def raw_rows(run: Run) -> tuple[RawRows, list[str]]:
+    """Return the run's raw rows, and what must be said of them: older runs kept none, theirs are read again.
+
+    Raises: DataError if they cannot be had, or are not those that the run was made of.
+    """
+    path, note = run.folder / "raw.npz", []
+    if path.is_file():
+        found = raw.load(path)
+    else:
+        note = [
+            f"{run.folder} keeps no raw rows: it is older than these, or no board can scale as its inputs were; the "
+            f"package takes rows as they are in {run.card.data.source}"
+        ]
+        try:
+            found = load_data(run.card).raw(RAW_ROWS)
+        except FpgamlError as error:
+            raise DataError(
+                f"{run.folder} kept no raw rows, without which no package can encode as training did: {error}"
+            ) from error
+    count = min(len(found.rows), len(run.codes))
+    codes = found.encoding.codes(found.rows[:count])
+    if codes[0].size != run.codes[0].size or (codes.reshape(count, -1) != run.codes[:count].reshape(count, -1)).any():
+        raise DataError(
+            f"the raw rows of {run.folder} do not become the codes that its network was tested with: the data changed "
+            "since; do `fpgaml run CARD --from quantize` again"
+        )
+    return found, note
 
 
 def wrapper_width(folder: Path, network: Network) -> int:

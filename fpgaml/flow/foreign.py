@@ -28,7 +28,9 @@ from fpgaml.card.built import as_built
 from fpgaml.card.runcard import RunCard
 from fpgaml.card.toml import card_of
 from fpgaml.datasets.dataset import save_codes
+from fpgaml.datasets.inputs import given_codes
 from fpgaml.datasets.proof_images import Images, load_images
+from fpgaml.datasets.raw import RAW_ROWS, RawRows
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.exact import emulate
 from fpgaml.flow import verbs
@@ -194,6 +196,9 @@ def _write(workspace: Workspace, source: _Source, images: Images) -> None:
     workspace.write("network.npz", lambda path: save(network, path))
     workspace.write("images.npz", lambda path: save_codes(path, codes, images.labels, network.input.type))
     write_npz(workspace, "golden.npz", emulate.trace(network, golden))
+    workspace.remove(["raw.npz"])
+    if images.raw is None or images.encoding is not None:  # else no board could do what made the codes
+        workspace.write("raw.npz", _raw(images, network.input.type).save)
     record = {"keras_names": source.keras_names, "notes": source.notes, "apart": source.apart}
     workspace.write("reading.json", lambda path: path.write_text(json.dumps(record, indent=1), encoding="utf-8"))
     workspace.remove(KERAS_FILES)
@@ -202,6 +207,17 @@ def _write(workspace: Workspace, source: _Source, images: Images) -> None:
         outputs = _keras(source, {"output": source.keras_output}, codes)["output"]
         write_npz(workspace, "keras_golden.npz", {n: a.reshape(-1, *network.shapes[n]) for n, a in inner.items()})
         workspace.write("quantized_logits.npy", lambda path: write_npy(path, outputs))
+
+
+def _raw(images: Images, kind: FixedPoint) -> RawRows:
+    """Return the first images as they were before they became codes of `kind`, and how they did."""
+    labels = np.zeros(0, np.int64) if images.labels is None else images.labels
+    names = images.names or (tuple(map(str, range(int(labels.max()) + 1))) if labels.size else ())
+    if images.raw is None or images.encoding is None:
+        rows, encoding = images.codes, given_codes(tuple(images.codes.shape[1:]), kind)
+    else:
+        rows, encoding = images.raw, images.encoding
+    return RawRows(rows[:RAW_ROWS], labels[:RAW_ROWS], names, encoding)
 
 
 def _keras(source: _Source, names: dict[str, str], codes: Any) -> dict[str, Floats]:

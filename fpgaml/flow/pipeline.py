@@ -26,6 +26,7 @@ from fpgaml.card.sections import Stage, module_file
 from fpgaml.card.toml import load_card
 from fpgaml.card.untrained import skeleton
 from fpgaml.datasets.dataset import NAMED, Dataset
+from fpgaml.datasets.raw import RAW_ROWS
 from fpgaml.datasets.sources import load_data
 from fpgaml.errors import BitMismatch, ConfigError, UnsupportedLayer, nearest
 from fpgaml.exact import emulate
@@ -238,6 +239,7 @@ def _quantize(workspace: Workspace, listener: Listener) -> str:
     codes = emulate.trace(network, golden)
     workspace.write("network.npz", lambda path: save(network, path))
     write_npz(workspace, "golden.npz", codes)
+    workspace.write("raw.npz", data.raw(RAW_ROWS).save)
     write_npz(workspace, "keras_golden.npz", keras_golden)
     record = {"keras_names": reading.keras_names, "notes": reading.notes, "apart": reading.apart}
     workspace.write("stages.json", lambda path: path.write_text(json.dumps(stages, indent=1), encoding="utf-8"))
@@ -372,7 +374,7 @@ STEPS = (
         ("float.keras",),
         (
             "quantized.keras", "quantized_history.json", "quantized_logits.npy", "network.npz", "reading.json",
-            "golden.npz", "keras_golden.npz", "stages.json",
+            "golden.npz", "raw.npz", "keras_golden.npz", "stages.json",
         ),
         ("data", "training", "compress", "compression", "quantization", "output"),
         STACK,

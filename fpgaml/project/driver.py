@@ -1,12 +1,12 @@
-"""Run a network on a Zynq board from Python: pixels to codes, codes over DMA, logits back, checked against golden ones.
+"""Run a network on a Zynq board from Python: raw rows to codes, codes over DMA, outputs back, checked on golden rows.
 
 On the board, in the folder of the package:
 
     from driver import Accelerator
     network = Accelerator.load(".")          # loads the bitstream
-    network.self_check()                     # golden vectors through the FPGA, bit for bit
-    network.classify(images)                 # uint8 pixels (images, height, width, channels) -> class of each
-    network.throughput(images)               # images a second, DMA included
+    print(network.self_check())              # raw golden rows through encoding and FPGA, bit for bit; accuracy
+    network.classify(rows)                   # raw rows, as in the data set -> class of each; name(rows): its name
+    network.throughput(rows)                 # rows a second, DMA included
 
 On the wire there are raw codes and nothing else. A code is the stored integer of a fixed-point number, value =
 code * 2**-fraction. Each code has a *lane* of 8, 16, 32 or 64 bits, the smallest that holds it, sign-extended; a *beat*
@@ -14,21 +14,24 @@ of the AXI4-Stream carries data_width / lane of them, the first in the lowest bi
 and the rest of its last beat is zero. So a buffer in memory is a numpy array (images, beats * lanes) of the lane's
 integer type.
 
-This file stands alone: it is copied as it is into board packages, needs numpy, and `pynq` only to touch the FPGA.
+This file is copied into board packages, with encoding.py beside it; it needs numpy, and `pynq` only to touch the FPGA.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fpgaml.datasets.encoding import Encoding
+
+Rows: TypeAlias = "ArrayLike | Mapping[str, ArrayLike]"  # an array (rows, ...), or a table's columns by name
 LANES = (8, 16, 32, 64)
 DATA_WIDTHS = (8, 16, 32, 64)  # of an AXI4-Stream into AXI DMA that this package makes
 MAX_TRANSFER_BYTES = (1 << 26) - 1  # the AXI DMA is built with a length register of 26 bits
@@ -76,8 +79,8 @@ class Port:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The numpy type of a lane."""
-        return np.dtype(f"{'i' if self.signed else 'u'}{self.lane // 8}")
+        """The numpy type of a lane, its lowest byte first."""
+        return np.dtype(f"<{'i' if self.signed else 'u'}{self.lane // 8}")
 
     @property
     def low(self) -> int:
@@ -133,68 +136,47 @@ OVERFLOWS = ("SAT", "WRAP")
 
 
 @dataclass(frozen=True)
-class Features:
-    """How a row of real features became codes in training, and must on the board.
-
-    ``none``: x * scale. ``feature``: (x - offset) * scale, each its own. ``sample``: the row's range to all codes.
-    The last two are rounded to even and limited to `bits` bits.
-    """
-
-    normalize: str
-    bits: int
-    offset: list[float]
-    scale: list[float]
-
-    def codes(self, values: ArrayLike) -> NDArray[np.int64]:
-        """Return the codes of real values (rows, features)."""
-        array = np.asarray(values, np.float64)
-        most = (1 << self.bits) - 1
-        if self.normalize == "none":
-            return np.rint(array * self.scale[0]).astype(np.int64)
-        if self.normalize == "feature":
-            scaled = (array - np.array(self.offset)) * np.array(self.scale)
-        else:
-            low = array.min(axis=1, keepdims=True)
-            span = array.max(axis=1, keepdims=True) - low
-            scaled = (array - low) * np.divide(most, span, out=np.zeros_like(span), where=span > 0)
-        codes: NDArray[np.int64] = np.clip(np.rint(scaled), 0, most).astype(np.int64)
-        return codes
-
-
-@dataclass(frozen=True)
 class Settings:
-    """What ``network.json`` says."""
+    """What ``network.json`` says. classes: the name of each class."""
 
     name: str
     digest: str
     input: Port
     output: Port
-    pixel_codes: tuple[
-        int, ...
-    ]  # code of pixel 0 to 255: the run's preprocessing and quantization; empty if there is none
+    encoding: Encoding
+    classes: tuple[str, ...]
     bitstream: str
     dma: str
     ip: str
-    features: Features | None = None  # how the features of a table become codes
 
     @classmethod
     def read(cls, folder: Path) -> Settings:
         """Read ``network.json`` in `folder`."""
         found = json.loads((folder / "network.json").read_text(encoding="utf-8"))
-        found |= {key: Port(**found[key]) for key in ("input", "output")}
-        found["features"] = Features(**found["features"]) if found["features"] else None
-        return cls(**found | {"pixel_codes": tuple(found["pixel_codes"])})
+        ports = {key: Port(**found[key]) for key in ("input", "output")}
+        encoding = Encoding.of_record(found["encoding"])
+        return cls(**found | ports | {"encoding": encoding, "classes": tuple(found["classes"])})
 
-    def codes(self, images: ArrayLike) -> NDArray[np.int64]:
-        """Return input codes: uint8 pixels through their table, features as in training, or the input type."""
-        array = np.asarray(images)
-        if array.dtype == np.uint8 and self.pixel_codes:
-            return np.array(self.pixel_codes, np.int64).take(array)
-        if self.features:
-            return self.features.codes(array)
-        if array.dtype.kind == "f":
-            return self.input.encode(array)
-        raise ValueError(f"images must be uint8 pixels (with a pixel table) or real values, not {array.dtype}")
+    def classify(self, outputs: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the class of each row of output codes: the first of the largest, or above 0 if there is one output."""
+        return np.asarray((outputs[:, 0] > 0) if outputs.shape[1] == 1 else outputs.argmax(axis=1), np.int64)
+
+    def names(self, classes: NDArray[np.int64]) -> NDArray[np.str_]:
+        """Return the name of each class."""
+        return np.array(self.classes)[classes]
+
+
+class Check(NamedTuple):
+    """What `self_check` found: how many rows, and how many of them got their label; None without labels."""
+
+    rows: int
+    right: int | None
+
+    def __str__(self) -> str:
+        accuracy = (
+            "" if self.right is None else f"; {self.right / self.rows:.2%} of the classes are those of the labels"
+        )
+        return f"PASS: {self.rows:,} raw rows, every code, output and class as expected{accuracy}"
 
 
 class Accelerator:
@@ -230,32 +212,49 @@ class Accelerator:
             found[first : first + len(part)] = self.settings.output.unpack(self._receive[: len(part)])
         return found
 
-    def classify(self, images: ArrayLike) -> NDArray[np.int64]:
-        """Return the class of each image: the index of its largest logit, the first if several are equal."""
-        found: NDArray[np.int64] = np.argmax(self.run(self.settings.codes(images)), axis=1)
-        return found
+    def classify(self, rows: Rows) -> NDArray[np.int64]:
+        """Return the class of each raw row: the index of its largest output, or whether the only one is above 0."""
+        return self.settings.classify(self.run(self.settings.encoding.codes(rows)))
 
-    def self_check(self) -> int:
-        """Run the golden vectors; return how many images they are. Raises: RuntimeError at a wrong code."""
-        golden = np.load(self.folder / "golden_logits.npy")
-        found = self.run(np.load(self.folder / "golden_input.npy"))
+    def name(self, rows: Rows) -> NDArray[np.str_]:
+        """Return the name of the class of each raw row."""
+        return self.settings.names(self.classify(rows))
+
+    def self_check(self) -> Check:
+        """Encode and run the raw golden rows; return how many they are, and how many got their label.
+
+        Raises: RuntimeError at a code, output or class that is not the expected one.
+        """
+        with np.load(self.folder / "golden.npz") as golden:
+            rows: Rows = golden["rows"]
+            if golden["columns"].size:
+                rows = dict(zip(golden["columns"].tolist(), golden["rows"].T, strict=True))
+            codes = self.settings.encoding.codes(rows)
+            self._compare("input codes", codes.reshape(len(codes), -1), golden["codes"])
+            outputs = self.run(codes)
+            self._compare("output codes", outputs, golden["outputs"])
+            names = self.settings.names(self.settings.classify(outputs))
+            self._compare("classes", names[:, np.newaxis], golden["classes"][:, np.newaxis])
+            right = int((names == golden["labels"]).sum()) if golden["labels"].size else None
+        return Check(len(names), right)
+
+    def _compare(self, what: str, found: NDArray[Any], golden: NDArray[Any]) -> None:
         wrong = np.argwhere(found != golden)
         if len(wrong):
-            image, channel = (int(n) for n in wrong[0])
+            row, at = (int(n) for n in wrong[0])
             raise RuntimeError(
-                f"{self.settings.name}: {len(wrong)} of {golden.size} codes are wrong; the first, image {image}, "
-                f"channel {channel}, is {found[image, channel]} instead of {golden[image, channel]}"
+                f"{self.settings.name}: {len(wrong)} of {golden.size} {what} are wrong; the first, row {row}, number "
+                f"{at}, is {found[row, at]} instead of {golden[row, at]}"
             )
-        return len(golden)
 
-    def throughput(self, images: ArrayLike, repeats: int = 10) -> float:
-        """Return images a second through the FPGA, DMA included, packing in Python not."""
-        part = np.asarray(images)[: self.batch]
-        self._send[: len(part)] = self.settings.input.pack(self.settings.codes(part))
+    def throughput(self, rows: Rows, repeats: int = 10) -> float:
+        """Return rows a second through the FPGA, DMA included, encoding and packing not; at most one batch of rows."""
+        codes = self.settings.encoding.codes(rows)[: self.batch]
+        self._send[: len(codes)] = self.settings.input.pack(codes)
         begin = time.perf_counter()
         for _ in range(repeats):
-            self._transfer(len(part))
-        return repeats * len(part) / (time.perf_counter() - begin)
+            self._transfer(len(codes))
+        return repeats * len(codes) / (time.perf_counter() - begin)
 
     def close(self) -> None:
         """Give the buffers back."""

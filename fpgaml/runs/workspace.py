@@ -7,6 +7,7 @@
       network.npz          the Network              reading.json           where its layers come from
       stages.json          accuracy and cost of the network after each stage of compression
       golden.npz           test images and every layer's codes, by the emulator; keras_golden.npz by Keras
+      raw.npz              raw test rows, labels, names of classes, and how rows become codes: for boards
       images.npz           of a model made elsewhere (flow/foreign.py): all images as codes, with their labels
       profile.json         ranges and used bits of every tensor
       hls/                 the HLS project          csim.npz               what its C++ computed

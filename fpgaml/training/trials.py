@@ -155,6 +155,7 @@ def split_folds(dataset: Dataset, folds: int, seed: int) -> Iterator[Dataset]:
             x_test=dataset.x_train[held],
             y_test=dataset.y_train[held],
             validation=0,
+            raw_test=None,
         )
 
 

@@ -195,8 +195,8 @@ def test_tables_are_normalized_by_feature(tmp_path):
     assert found.input_type == FixedPoint(8, 0, signed=False)
     np.testing.assert_array_equal(np.bincount(found.y_test), [2, 2])
     assert (found.x_train.min(axis=0).tolist(), found.x_train.max(axis=0).tolist()) == ([0, 0], [255, 255])
-    steps = found.preprocessing
-    assert steps.features == ("x", "y")
+    steps = found.encoding
+    assert steps.names == ("x", "y")
     np.testing.assert_array_equal(steps.codes([[steps.offset[0] + 100 / steps.scale[0], -99]]), [[100, 0]])
     assert load("hits.csv", tmp_path).digest == found.digest
     assert load("hits.csv", tmp_path, Data(seed=1)).digest != found.digest
@@ -214,8 +214,11 @@ def test_tables_as_they_are(tmp_path):
     found = load("hits.csv", tmp_path, Data(normalize=Normalize.NONE))
     assert found.input_type == FixedPoint(7, 5, signed=False)  # 0 to 19 in steps of 1/4
     assert set(found.values(found.x_test)[:, 0]) <= set(range(20))
-    with pytest.raises(DataError, match=r"^values must be multiples of 0.25, the grid of the training set$"):
-        found.preprocessing.codes([[0.1, 0]])
+    with pytest.raises(DataError) as caught:
+        found.encode([[1, 0.1]])
+    assert str(caught.value) == (
+        "values must be multiples of 0.25 from 0 to 31.75, the grid of the training set: row 0, 'y' is 0.1"
+    )
     write_csv(tmp_path / "fine.csv", [("x", "label"), *((n / 3, n % 2) for n in range(10))])
     with pytest.raises(DataError, match=r"values need .* bits to be exact, more than"):
         load("fine.csv", tmp_path, Data(normalize=Normalize.NONE))

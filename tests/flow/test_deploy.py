@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from fpgaml.backend.hls4ml import convert
+from fpgaml.card.changes import changed
 from fpgaml.card.toml import card_of, to_toml
-from fpgaml.errors import ConfigError
+from fpgaml.datasets import raw
+from fpgaml.datasets.inputs import pixels
+from fpgaml.errors import ConfigError, DataError
 from fpgaml.flow import deploy
 from fpgaml.ir.saving import save
 from fpgaml.runs.workspace import digest_of
@@ -35,6 +38,8 @@ def made(tiny, tiny_codes, tmp_path_factory):
     (folder / "card.toml").write_text(to_toml(card), encoding="utf-8")
     save(tiny, folder / "network.npz")
     np.savez(folder / "golden.npz", x=tiny_codes)
+    rows = raw.RawRows(tiny_codes.astype(np.uint8), np.arange(6) % 3, ("a", "b", "c"), pixels((5, 3, 1)))
+    rows.save(folder / "raw.npz")
     convert(tiny, card.design.resolve(), folder / "hls", log=folder / "convert.log")
     deploy.complete(tiny, card.design.resolve(), folder / "hls", tiny_codes)
     return folder
@@ -94,8 +99,70 @@ def test_board_command(run, monkeypatch, capsys):
     assert command(monkeypatch, "board", run.folder) == 0
     assert (run.folder / "board" / "pynq-z2" / "pynq" / "driver.py").is_file()
     assert "tiny/board/pynq-z2/pynq/driver.py" in deploy.export_run(run, run.folder / "tiny.zip")
-    assert command(monkeypatch, "board", run.folder, "--board", "kv260") == 2
-    assert "the design is for part xc7z020clg400-1, but board 'kv260' has xck26" in capsys.readouterr().err
+
+
+def test_a_package_for_another_board_is_the_same_cpp_for_its_part(run, tiny, tmp_path, monkeypatch, capsys):
+    assert command(monkeypatch, "board", run.folder, "--board", "kv260") == 0
+    place = run.folder / "board" / "kv260"
+    assert f"{place / 'hls'}: the same C++, made again for xck26-sfvc784-2LV-c" in capsys.readouterr().out
+    assert (place / "pynq" / "driver.py").is_file()
+    opened = deploy.open_run(run.folder, "kv260")
+    assert opened.project == place / "hls"
+    assert "xck26-sfvc784-2LV-c" in (opened.project / "project.tcl").read_text(encoding="utf-8")
+    convert(tiny, opened.design, tmp_path / "anew", log=tmp_path / "log")  # what hls4ml would write for that part
+    for path in (tmp_path / "anew" / "firmware").rglob("*.*"):
+        if path.is_file() and "ap_types" not in path.parts:
+            assert path.read_bytes() == (opened.project / path.relative_to(tmp_path / "anew")).read_bytes(), path
+    assert [verdict[:15] for verdict in deploy.test(opened)] == ["PASS: 6 images,"] * 2 + ["PASS: 6 images "]
+    names = deploy.export_run(opened, tmp_path / "kv260.zip")
+    assert "tiny/board/kv260/pynq/encoding.py" in names
+    assert not [name for name in names if "kv260/hls" in name]
+    assert not [name for name in deploy.export_run(run, tmp_path / "own.zip") if "kv260" in name]
+
+
+def test_the_project_of_another_board_follows_the_run(run):
+    other = deploy.open_run(run.folder, "kv260").project
+    (other / "left_by_the_user.txt").write_text("", encoding="utf-8")
+    assert (deploy.open_run(run.folder, "kv260").project / "left_by_the_user.txt").is_file()
+    (run.project / "golden.h").write_text("// changed", encoding="utf-8")
+    assert not (deploy.open_run(run.folder, "kv260").project / "left_by_the_user.txt").is_file()
+    assert deploy.open_run(run.folder, "pynq-z1").project == run.project  # the same part and clock
+
+
+def test_a_run_from_before_raw_rows_were_kept(run, tiny_codes, tmp_path):
+    kept = raw.load(run.folder / "raw.npz")
+    (run.folder / "raw.npz").unlink()
+    with pytest.raises(DataError, match="do not become the codes"):  # the card names MNIST, whose images are larger
+        deploy.pack(run)
+    np.savez(
+        run.folder / "x.npz",
+        x_train=kept.rows, y_train=np.arange(6) % 2, x_test=kept.rows, y_test=np.arange(6) % 2,
+    )  # fmt: skip
+    own = changed(run.card, {"data": {"source": "x.npz"}})
+    (run.folder / "card.toml").write_text(to_toml(own), encoding="utf-8")
+    folder, notes = deploy.pack(deploy.open_run(run.folder))
+    assert notes[0] == (
+        f"{run.folder} keeps no raw rows: it is older than these, or no board can scale as its inputs were; the "
+        "package takes rows as they are in x.npz"
+    )
+    assert (folder / "pynq" / "golden.npz").is_file()
+    np.savez(
+        run.folder / "x.npz",
+        x_train=kept.rows, y_train=np.arange(6) % 2, x_test=kept.rows[::-1], y_test=np.arange(6) % 2,
+    )  # fmt: skip
+    with pytest.raises(DataError) as caught:
+        deploy.pack(deploy.open_run(run.folder))
+    assert str(caught.value) == (
+        f"the raw rows of {run.folder} do not become the codes that its network was tested with: the data changed "
+        "since; do `fpgaml run CARD --from quantize` again"
+    )
+    (run.folder / "x.npz").unlink()
+    with pytest.raises(DataError) as caught:
+        deploy.pack(deploy.open_run(run.folder))
+    assert str(caught.value) == (
+        f"{run.folder} kept no raw rows, without which no package can encode as training did: data file "
+        f"{run.folder / 'x.npz'} does not exist"
+    )
 
 
 def test_what_tools_leave_behind_does_not_undo_a_step(run):

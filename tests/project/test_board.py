@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fpgaml.datasets.inputs import given_codes, pixels
+from fpgaml.datasets.raw import RawRows
 from fpgaml.errors import ConfigError, DataError
+from fpgaml.ir.fixed import FixedPoint
 from fpgaml.project.axi import write_stream
 from fpgaml.project.board import KITS, misfits, write_board
 from fpgaml.project.driver import Accelerator, Settings
@@ -32,13 +35,17 @@ def design_for(name):
     return Design(Backend.VITIS, board.part_number, clock_ns=10.0, io_type=IoType.STREAM)
 
 
+def images_of(codes):
+    return RawRows(codes.astype(np.uint8), np.arange(len(codes)) % 3, ("a", "b", "c"), pixels(codes.shape[1:]))
+
+
 @pytest.fixture
 def package(tiny, tiny_codes, tmp_path):
     """Return a function that writes the package of a board."""
 
     def write(name, **options):
         folder = tmp_path / "board" / name
-        write_board(tiny, design_for(name), find_board(name), folder, tiny_codes, **options)
+        write_board(tiny, design_for(name), find_board(name), folder, images_of(tiny_codes), **options)
         return folder
 
     return write
@@ -142,17 +149,20 @@ class Dma:
 
 
 def test_driver_against_the_wrapper(package, wrapped, tiny_codes, tmp_path):
-    folder = package("pynq-z2", pixel_codes=range(256)) / "pynq"
+    folder = package("pynq-z2") / "pynq"
     program = tmp_path / "pipe"
     gpp(wrapped, HERE / "dma_pipe.cpp", wrapped / "axi.o", wrapped / "network.o", "-o", program)
     settings = Settings.read(folder)
     overlay = type("Overlay", (), {"axi_dma_0": Dma(program), "network_0": type("Ip", (), {"write": print})()})()
     network = Accelerator(settings, overlay, allocate, folder, batch=4)
-    assert network.self_check() == len(tiny_codes)
-    golden = np.load(folder / "golden_logits.npy")
-    assert network.classify(tiny_codes.astype(np.uint8)).tolist() == golden.argmax(axis=1).tolist()
-    np.save(folder / "golden_logits.npy", golden ^ (np.arange(golden.size) == 7).reshape(golden.shape))
-    with pytest.raises(RuntimeError, match="tiny: 1 of 18 codes are wrong; the first, image 2, channel 1, is"):
+    assert network.self_check().rows == len(tiny_codes)
+    with np.load(folder / "golden.npz") as file:
+        golden = dict(file)
+    outputs = golden["outputs"]
+    assert network.classify(tiny_codes.astype(np.uint8)).tolist() == outputs.argmax(axis=1).tolist()
+    golden["outputs"] = outputs ^ (np.arange(outputs.size) == 7).reshape(outputs.shape)
+    np.savez(folder / "golden.npz", **golden)
+    with pytest.raises(RuntimeError, match="tiny: 1 of 18 output codes are wrong; the first, row 2, number 1, is"):
         network.self_check()
 
 
@@ -175,17 +185,17 @@ def test_bare_metal_program_against_the_wrapper(package, wrapped, tmp_path, name
     gpp(wrapped, f"-DDMA_AT={dma}", f"-DIP_AT={ip}", HERE / "bare_metal_standin.cpp", *made, "-o", tmp_path / "program")
     found = subprocess.run([tmp_path / "program"], capture_output=True, text=True)
     assert found.returncode == 0, found
-    assert found.stdout.endswith("PASS: 6 images, every code equal bit for bit\n")
-    golden = folder / "golden_images.h"
-    head, logits = golden.read_text(encoding="utf-8").split("golden_logits", 1)
+    assert found.stdout.endswith("PASS: 6 raw rows, every code, output and class as expected\n")
+    golden = folder / "golden_rows.h"
+    head, logits = golden.read_text(encoding="utf-8").split("golden_outputs", 1)
     first = re.search(r"\{(-?\d+)", logits)
     golden.write_text(
-        head + "golden_logits" + logits.replace(first[0], "{" + str(int(first[1]) ^ 1), 1), encoding="utf-8"
+        head + "golden_outputs" + logits.replace(first[0], "{" + str(int(first[1]) ^ 1), 1), encoding="utf-8"
     )
     subprocess.run(["gcc", *flags, "-c", folder / "main.c", "-o", tmp_path / "main.o"], check=True)
     gpp(wrapped, f"-DDMA_AT={dma}", f"-DIP_AT={ip}", HERE / "bare_metal_standin.cpp", *made, "-o", tmp_path / "program")
     found = subprocess.run([tmp_path / "program"], capture_output=True, text=True)
-    assert (found.returncode, found.stdout.startswith("FAIL: image 0, logit 0: code ")) == (1, True)
+    assert (found.returncode, found.stdout.startswith("FAIL: row 0, output 0: code ")) == (1, True)
 
 
 def test_driver_in_the_package_stands_alone(package):
@@ -203,23 +213,31 @@ def test_driver_in_the_package_stands_alone(package):
 
 
 def test_refusals(tiny, tiny_codes, tmp_path):
-    zed, folder = find_board("zedboard"), tmp_path / "package"
+    zed, folder, rows = find_board("zedboard"), tmp_path / "package", images_of(tiny_codes)
     with pytest.raises(
         ConfigError, match="board 'basys-3' has no package: its FPGA has no processor with DMA, or nobody"
     ):
-        write_board(tiny, design_for("basys-3"), find_board("basys-3"), folder, tiny_codes)
+        write_board(tiny, design_for("basys-3"), find_board("basys-3"), folder, rows)
     with pytest.raises(
         ConfigError, match="the design is for part xck26-sfvc784-2LV-c, but board 'zedboard' has xc7z020cl"
     ):
-        write_board(tiny, design_for("kv260"), zed, folder, tiny_codes)
+        write_board(tiny, design_for("kv260"), zed, folder, rows)
     with pytest.raises(ConfigError, match="which a data width of 8 bits does not hold; use 16 or 32 or 64"):
-        write_board(tiny, design_for("zedboard"), zed, folder, tiny_codes, data_width=8)
-    with pytest.raises(ConfigError, match="pixel codes must be 256 or none, not 3"):
-        write_board(tiny, design_for("zedboard"), zed, folder, tiny_codes, pixel_codes=[1, 2, 3])
-    with pytest.raises(ConfigError, match="pixel codes must be 0 to 255, not 1 to 256"):
-        write_board(tiny, design_for("zedboard"), zed, folder, tiny_codes, pixel_codes=range(1, 257))
-    with pytest.raises(DataError, match="a board package must have at least one golden image"):
-        write_board(tiny, design_for("zedboard"), zed, folder, tiny_codes[:0])
+        write_board(tiny, design_for("zedboard"), zed, folder, rows, data_width=8)
+    with pytest.raises(ValueError, match="pixels of encoding 'pixels' must be 256, not 3"):
+        pixels((5, 3, 1), codes=(1, 2, 3))
+    with pytest.raises(ValueError, match="pixel codes must be 0 to 255, not 1 to 256"):
+        pixels((5, 3, 1), codes=tuple(range(1, 257)))
+    with pytest.raises(DataError, match="a board package must have at least one golden row"):
+        write_board(tiny, design_for("zedboard"), zed, folder, images_of(tiny_codes[:0]))
+    other = dataclasses.replace(rows, encoding=given_codes((5, 3, 1), FixedPoint(8, 1)))
+    with pytest.raises(
+        DataError, match=r"raw rows become codes -128 to 127 with 7 fraction bits, but network 'tiny' takes codes of uf"
+    ):
+        write_board(tiny, design_for("zedboard"), zed, folder, other)
+    other = images_of(tiny_codes.reshape(-1, 5, 1, 1))
+    with pytest.raises(DataError, match=r"raw rows have 5 values, but network 'tiny' takes \(5, 3, 1\)"):
+        write_board(tiny, design_for("zedboard"), zed, folder, other)
     assert not folder.exists()
 
 

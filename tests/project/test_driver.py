@@ -6,10 +6,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from fpgaml.card.sections import Normalize
-from fpgaml.datasets.tables import Preprocessing
+from fpgaml.datasets.inputs import pixels
 from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
-from fpgaml.project.driver import RUN_FOREVER, Accelerator, Features, Port, Settings
+from fpgaml.project.driver import RUN_FOREVER, Accelerator, Check, Port, Settings
 
 
 def port(count=3, width=14, fraction=9, signed=True, rounding="TRN", overflow="WRAP", data_width=32):
@@ -59,16 +58,6 @@ def test_encode_is_that_of_fixed_point(rounding, overflow, signed):
     one = port(1, 6, kind.fraction, signed, rounding, overflow)
     np.testing.assert_array_equal(one.encode(values), kind.encode(values))
     np.testing.assert_array_equal(one.decode(one.encode(values)), kind.decode(kind.encode(values)))
-
-
-@pytest.mark.parametrize("normalize", list(Normalize))
-def test_features_become_the_codes_of_training(normalize):
-    values = np.random.default_rng(3).integers(-40, 40, (30, 5)) / 8
-    values[4] = 1.5  # a sample without a range
-    names = tuple("abcde")
-    fitted = Preprocessing.fit(normalize, 7, names, values)
-    ours = Features(str(fitted.normalize), fitted.bits, list(fitted.offset), list(fitted.scale))
-    np.testing.assert_array_equal(ours.codes(values), fitted.codes(values))
 
 
 # ---- the PYNQ half ----
@@ -125,16 +114,18 @@ def package(tmp_path):
     x, y = port(4, 8, 8, False, "RND", "SAT"), port()
     settings = {"name": "tiny", "digest": "0", "input": asdict(x), "output": asdict(y)}
     settings |= {
-        "pixel_codes": list(range(256)),
+        "encoding": asdict(pixels((4,))),
+        "classes": ["zero", "one", "two"],
         "bitstream": "tiny.bit",
         "dma": "dma",
         "ip": "network_ip",
-        "features": None,
     }
     (tmp_path / "network.json").write_text(json.dumps(settings), encoding="utf-8")
-    golden = np.random.default_rng(0).integers(0, 256, (10, 4))
-    np.save(tmp_path / "golden_input.npy", golden)
-    np.save(tmp_path / "golden_logits.npy", -golden[:, :3])
+    rows = np.random.default_rng(0).integers(0, 256, (10, 4)).astype(np.uint8)
+    outputs = -rows[:, :3].astype(int)
+    names = np.array(settings["classes"])[outputs.argmax(axis=1)]
+    labels = np.where(np.arange(10) < 8, names, "none")
+    np.savez(tmp_path / "golden.npz", rows=rows, columns=[], labels=labels, codes=rows, outputs=outputs, classes=names)
     return tmp_path
 
 
@@ -151,23 +142,36 @@ def test_images_go_in_batches_and_come_back_in_order(package):
 
 
 def test_classify_takes_pixels_and_values(package):
-    pixels = np.array([[9, 3, 5, 0], [1, 3, 0, 0]], np.uint8)
-    assert accelerator(package).classify(pixels).tolist() == [1, 2]
-    assert accelerator(package).classify(pixels / 256).tolist() == [1, 2]
+    images = np.array([[9, 3, 5, 0], [1, 3, 0, 0]], np.uint8)
+    assert accelerator(package).classify(images).tolist() == [1, 2]
+    assert accelerator(package).classify(images / 256).tolist() == [1, 2]
+    assert accelerator(package).name(images).tolist() == ["one", "two"]
     with pytest.raises(ValueError, match="images must be uint8 pixels"):
-        accelerator(package).classify(pixels.astype(np.int64))
+        accelerator(package).classify(images.astype(np.int64))
+    with pytest.raises(ValueError, match=r"row 0, value 0 is .*; a pixel / 255 is on no grid: give uint8 pixels"):
+        accelerator(package).classify(images / 255)
 
 
 def test_self_check_passes_and_fails(package):
-    assert accelerator(package).self_check() == 10
+    found = accelerator(package).self_check()
+    assert found == Check(10, 8)
+    assert str(found) == (
+        "PASS: 10 raw rows, every code, output and class as expected; 80.00% of the classes are those of the labels"
+    )
 
     def wrong(codes):
         logits = -codes[:, :3]
         logits[4, 2] += 1
         return logits
 
-    with pytest.raises(RuntimeError, match=r"tiny: 1 of 30 codes are wrong; the first, image 4, channel 2, is "):
+    with pytest.raises(RuntimeError, match=r"tiny: 1 of 30 output codes are wrong; the first, row 4, number 2, is "):
         accelerator(package, wrong, batch=10).self_check()
+
+
+def test_one_output_is_a_class_above_zero_and_one_at_or_below():
+    one = Settings("n", "0", port(1), port(1), pixels((1,)), ("gamma", "neutron"), "n.bit", "dma", "ip")
+    classes = one.classify(np.array([[-3], [0], [1], [200]]))
+    assert (classes.tolist(), one.names(classes).tolist()[1:3]) == ([0, 0, 1, 1], ["gamma", "neutron"])
 
 
 def test_throughput_and_close(package):
