@@ -265,7 +265,7 @@ def test_codes_that_were_saved_are_test_images_of_their_type(tmp_path):
     save_codes(tmp_path / "images.npz", codes, np.array([0, 2, 1]), kind)
     found = load("images.npz", tmp_path)
     np.testing.assert_array_equal(found.x_test, codes)
-    assert (found.x_test.dtype, found.input_type, found.names, found.shape) == (np.int32, kind, ("0", "1", "2"), (2,))
+    assert (found.x_test.dtype, found.input_type, found.names, found.shape) == (np.int16, kind, ("0", "1", "2"), (2,))
     assert (found.y_test.tolist(), len(found.x_train), found.labelled) == ([0, 2, 1], 0, True)
     save_codes(tmp_path / "images.npz", codes, None, kind)
     found = load("images.npz", tmp_path)
