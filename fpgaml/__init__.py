@@ -36,7 +36,7 @@ _HOMES = {
     "quantize": "flow.verbs",
     "read_model": "flow.verbs",
     "reuse_factors": "target.design",
-    "run": "flow.pipeline",
+    "run": "flow.steps",
     "save_network": "ir.saving:save",
     "simulate": "backend.cpp",
     "train": "flow.verbs",

@@ -116,7 +116,7 @@ def test_one_class_name_means_one_thing():
 
 def test_import_is_light():
     code = (
-        "import sys, fpgaml, fpgaml.cli.app, fpgaml.exact.scores, fpgaml.flow.pipeline, fpgaml.report.estimates\n"
+        "import sys, fpgaml, fpgaml.cli.app, fpgaml.exact.scores, fpgaml.flow.steps, fpgaml.report.estimates\n"
         "heavy = {'tensorflow', 'keras', 'qkeras', 'hls4ml', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
         "sys.exit(f'imported: {sorted(heavy)}' if heavy else 0)"
     )

@@ -12,20 +12,21 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fpgaml.backend import csim, hls4ml, stock
+from fpgaml.backend import cpp, hls4ml, stock
 from fpgaml.datasets.proof_images import Images, load_images
 from fpgaml.errors import ConfigError, ConversionMismatch, FormatError, FpgamlError, UnsupportedLayer
 from fpgaml.exact import emulate
-from fpgaml.exact.comparison import Difference, classify, first_difference, float32_exact
+from fpgaml.exact.agreement import decoded, hold
+from fpgaml.exact.comparison import Difference, Executor, classify, float32_exact
 from fpgaml.frontend.findings import Code, Finding, Severity, finding
-from fpgaml.ir.accumulate import output_type, tensor_types
+from fpgaml.ir.accumulate import output_type
 from fpgaml.ir.fixed import PIXEL, Codes, FixedPoint, Floats
 from fpgaml.ir.network import Layer, Network, Result, identifier, weights_of
 from fpgaml.target.design import Design
@@ -251,7 +252,9 @@ def _simulated(found: Audit, inspection: Any, work: _Work, data: Path | str | No
         keras = _keras_only(work, input_type.decode(images.codes))
         sides = _stock_sides(work, keras, list(keras), None, images, input_type)
         logits = keras[list(keras)[-1]]
-        done = Simulation(len(images.codes), images.data, logits.size, "Keras", images.labels is not None, sides)
+        done = Simulation(
+            len(images.codes), images.data, logits.size, str(Executor.KERAS), images.labels is not None, sides
+        )
         return replace(found, simulation=done)
     return _all_sides(found, inspection, work, images, against)
 
@@ -260,10 +263,9 @@ def _all_sides(found: Audit, inspection: Any, work: _Work, images: Images, again
     from fpgaml.frontend.inspection import keras_values
 
     network, kind = inspection.reading.network, inspection.reading.network.input.type
-    order, types = list(network.shapes), tensor_types(network)
+    order = list(network.shapes)
     work.progress(f"Keras and the emulator: {len(images.codes)} images")
-    codes = emulate.trace(network, images.codes)
-    golden = {name: types[name].decode(values) for name, values in codes.items()}
+    golden = decoded(network, emulate.trace(network, images.codes))
     out = network.output.name
     keras = {
         name: values.reshape(golden[name].shape)
@@ -272,15 +274,17 @@ def _all_sides(found: Audit, inspection: Any, work: _Work, images: Images, again
     apart = inspection.reading.apart
     limited = any(row.float32 is False for row in found.rows)
     exact = not limited and not apart
-    reference = "Keras = emulator" if exact else "emulator"
+    reference = f"{Executor.KERAS} = {Executor.EMULATOR}" if exact else str(Executor.EMULATOR)
     why = "" if exact else ("float32 limit" if limited else "not on a grid")
-    sides = [_side(f"Keras{f' ({why})' if why else ''}", golden, keras, network, images, must_agree=exact)]
+    title = f"{Executor.KERAS} ({why})" if why else str(Executor.KERAS)
+    sides = [_side(title, Executor.KERAS, golden, keras, network, images, must_agree=exact)]
     try:
-        simulated = _csim(network, work, images.codes, types)
+        simulated = decoded(network, _csim(network, work, images.codes))
     except (ConfigError, UnsupportedLayer, ConversionMismatch) as error:
         found = replace(found, findings=(*found.findings, finding(Code.DESIGN, "", str(error))))
     else:
-        sides.append(_side("fpgaml: C simulation", golden, simulated, network, images, must_agree=True))
+        title = f"fpgaml: {Executor.CSIM}"
+        sides.append(_side(title, title, golden, simulated, network, images, must_agree=True))
     if against:
         sides += _stock_sides(work, golden, order, network, images, kind)
     total = golden[out].size
@@ -288,19 +292,19 @@ def _all_sides(found: Audit, inspection: Any, work: _Work, images: Images, again
     return replace(found, simulation=done)
 
 
-def _csim(network: Network, work: _Work, codes: Codes, types: Mapping[str, FixedPoint]) -> dict[str, Floats]:
+def _csim(network: Network, work: _Work, codes: Codes) -> dict[str, Codes]:
     work.progress("converting")
     hls4ml.convert(network, work.design, work.folder / "hls", log=work.folder / "convert.log")
     work.progress("compiling with g++")
-    program = csim.build(network, work.folder / "hls", log=work.folder / "g++.log")
-    work.progress(f"C simulation: {len(codes)} images")
-    output, layers = csim.simulate(program, codes, trace=True)
-    shapes = network.shapes
-    found = {name: types[name].decode(values).reshape(-1, *shapes[name]) for name, values in layers.items()}
-    return found | {network.output.name: types[network.output.name].decode(output)}
+
+    def tell(_: int) -> None:
+        work.progress(f"C simulation: {len(codes)} images")
+
+    return cpp.execute(network, work.folder / "hls", codes, log=work.folder / "g++.log", trace=True, progress=tell)
 
 
 def _side(
+    title: str,
     name: str,
     golden: dict[str, Floats],
     values: dict[str, Floats],
@@ -309,17 +313,15 @@ def _side(
     *,
     must_agree: bool,
 ) -> Side:
-    """Hold one execution against the emulator, layer by layer."""
+    """Hold one execution, called `name` in sentences, against the emulator, layer by layer."""
     out = network.output.name
-    shown = "Keras" if name.startswith("Keras") else name
-    layers = {layer: int((golden[layer] != values[layer]).sum()) for layer in network.shapes if layer in values}
-    first = first_difference(golden, values, list(network.shapes), ("emulator", shown), network)
+    held = hold(golden, values, list(network.shapes), (Executor.EMULATOR, name), network)
     if out not in values:
-        return Side(name, "", False, None, None, None, None, layers, first, must_agree)
+        return Side(title, "", False, None, None, None, None, held.counts, held.first, must_agree)
     classes, right = classify(values[out]), classify(golden[out])
     accuracy = None if images.labels is None else float((classes == images.labels).mean())
     agreement = float((classes == right).mean())
-    return Side(name, "", False, None, layers[out], accuracy, agreement, layers, first, must_agree)
+    return Side(title, "", False, None, held.counts[out], accuracy, agreement, held.counts, held.first, must_agree)
 
 
 def _keras_only(work: _Work, values: Floats) -> dict[str, Floats]:
@@ -364,16 +366,16 @@ def _stock_side(
         known = hls4ml_name(layer, order, of_network=network is not None)
         if known is not None and array.size == golden[known].size:
             values[known] = np.asarray(array, np.float64).reshape(golden[known].shape)
-    first = first_difference(golden, values, order, ("emulator" if network else "Keras", "hls4ml"), network)
-    layers = {layer: int((golden[layer] != values[layer]).sum()) for layer in order if layer in values}
+    reference = Executor.EMULATOR if network else Executor.KERAS
+    held = hold(golden, values, order, (reference, "hls4ml"), network)
     output = np.asarray(run.output).reshape(len(images.codes), -1)
     ended = next(reversed(run.layers)) not in order and output.shape[1] == 1  # a sigmoid: its middle is 1/2
     classes = classify(output - 0.5 if ended else output)
     right = classify(golden[order[-1]])
     accuracy = None if images.labels is None else float((classes == images.labels).mean())
     agreement = float((classes == right).mean())
-    unequal = layers.get(order[-1])
-    return Side(name, run.call, run.by_handlers, None, unequal, accuracy, agreement, layers, first, False)
+    unequal = held.counts.get(order[-1])
+    return Side(name, run.call, run.by_handlers, None, unequal, accuracy, agreement, held.counts, held.first, False)
 
 
 def hls4ml_name(layer: str, order: list[str], *, of_network: bool = True) -> str | None:
@@ -401,5 +403,5 @@ def summary(found: Audit) -> str:
     if found.simulation is None:
         return "no errors: it can be converted; not simulated"
     done = found.simulation
-    same = "Keras = emulator = C simulation" if done.reference != "emulator" else "emulator = C simulation"
+    same = f"{done.reference} = {Executor.CSIM}"
     return f"exact: 0 of {done.logits:,} logits differ on {done.images} images, {same}"

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from fpgaml.backend import csim, hls4ml
 from fpgaml.card.sections import DesignCard
-from fpgaml.errors import BitMismatch
 from fpgaml.exact import emulate
-from fpgaml.exact.comparison import first_difference, float32_limit
-from fpgaml.ir.accumulate import tensor_types
+from fpgaml.exact.agreement import Agreement, decoded, hold
+from fpgaml.exact.comparison import Executor, float32_limit
 from fpgaml.ir.fixed import Codes, Floats
 from fpgaml.ir.network import Network, matrix_size
 from fpgaml.target.design import Design, IoType
@@ -42,8 +41,32 @@ def simulate(
 ) -> NDArray[np.int64]:
     """Compile the project with g++ (once) and return the output codes for images given as codes."""
     log = log or project.folder.with_suffix(".g++.log")
-    program = csim.build(project.network, project.folder, log=log, images=len(codes))
-    return csim.simulate(program, codes, progress=progress)[0]
+    return execute(project.network, project.folder, codes, log=log, progress=progress)[project.network.output.name]
+
+
+def execute(
+    network: Network,
+    folder: Path,
+    codes: NDArray[np.integer],
+    *,
+    log: Path,
+    trace: bool = False,
+    progress: csim.Progress | None = None,
+) -> dict[str, Codes]:
+    """Compile the project in `folder` and return the codes of its output by name; with `trace`, of every layer.
+
+    Raises: as `csim.build` and `csim.simulate`.
+    """
+    program = csim.build(network, folder, log=log, images=len(codes))
+    output, layers = csim.simulate(program, codes, trace=trace, progress=progress)
+    return layers | {network.output.name: output}
+
+
+def against_emulator(network: Network, folder: Path, codes: NDArray[np.integer], *, log: Path) -> Agreement:
+    """Run images through the C++ in `folder` and through the emulator, and hold all outputs against each other."""
+    name = network.output.name
+    ours, theirs = {name: emulate.run(network, codes)}, execute(network, folder, codes, log=log)
+    return hold(decoded(network, ours), decoded(network, theirs), [name])
 
 
 def mismatches(
@@ -54,11 +77,14 @@ def mismatches(
     A logit counts once if C simulation differs from the emulator or, where float32 is exact, QKeras does (None: it is
     no reference). Raises: as `convert` and `simulate`.
     """
-    ours = emulate.run(network, codes).reshape(len(codes), -1)
-    theirs = simulate(convert(network, design, folder), codes).reshape(ours.shape)
-    wrong = theirs != ours
+    name = network.output.name
+    ours = {name: emulate.run(network, codes)}
+    theirs = {name: simulate(convert(network, design, folder), codes)}
+    wrong = hold(decoded(network, ours), decoded(network, theirs), [name]).wrong[name]
     if keras_logits is not None and float32_limit(network) is None:
-        wrong |= tensor_types(network)[network.output.name].decode(ours) != keras_logits.reshape(ours.shape)
+        keras = {name: keras_logits.reshape(wrong.shape)}
+        pair = Executor.EMULATOR, Executor.QKERAS
+        wrong = wrong | hold(decoded(network, ours), keras, [name], pair).wrong[name]
     return int(wrong.sum())
 
 
@@ -73,10 +99,6 @@ def prove(network: Network, codes: Codes, folder: Path, design: Design | None = 
     default = DesignCard(io_type=IoType.STREAM if conv else IoType.PARALLEL)
     folder.parent.mkdir(parents=True, exist_ok=True)
     project = convert(network, design or default.resolve(), folder)
-    simulated, emulated = simulate(project, codes), emulate.run(network, codes)
-    name = network.output.name
-    kind = tensor_types(network)[name]
-    values = {name: kind.decode(emulated)}, {name: kind.decode(simulated)}
-    if found := first_difference(*values, [name], ("emulator", "C simulation")):
-        raise BitMismatch(f"C simulation differs from the emulator: {found}")
-    return int(emulated.size)
+    found = against_emulator(network, project.folder, codes, log=folder.with_suffix(".g++.log"))
+    found.require("C simulation differs from the emulator: ")
+    return found.values

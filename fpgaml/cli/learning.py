@@ -43,7 +43,7 @@ def trials(
 ) -> None:
     """Train several times: mean and spread of the accuracy, in float and in hardware. What is done is kept."""
     from fpgaml.card.toml import load_card
-    from fpgaml.flow.pipeline import check_teacher
+    from fpgaml.flow.steps import check_teacher
     from fpgaml.report import classification
     from fpgaml.runs.workspace import Workspace
 
@@ -114,12 +114,12 @@ def search(
     """Choose bits per layer and sparsity: a front of accuracy against cost, each point a run card. Resumable."""
     from fpgaml.card.toml import load_card
     from fpgaml.cli.show_run import StepLines
-    from fpgaml.flow import pipeline
+    from fpgaml.flow import steps
     from fpgaml.report import classification
 
     read = load_card(card)
     with StepLines(out) as listener:
-        workspace = pipeline.run(read, base=output, last="train", listener=listener)
+        workspace = steps.run(read, base=output, last="train", listener=listener)
     with _quiet(workspace, "search"), out.status("search") as status:
         from fpgaml.frontend import store
         from fpgaml.training.search import search as find

@@ -30,11 +30,11 @@ def run(
     from fpgaml.card.changes import hurried
     from fpgaml.card.toml import load_card
     from fpgaml.cli.show_run import StepLines, closing_table
-    from fpgaml.flow import pipeline
+    from fpgaml.flow import steps
 
     read = hurried(load_card(card)) if fast else load_card(card)
     with StepLines(out, quiet=quiet, verbose=verbose) as listener:
-        workspace = pipeline.run(read, base=output, first=first, last=last, force=force, listener=listener)
+        workspace = steps.run(read, base=output, first=first, last=last, force=force, listener=listener)
     if not quiet and (workspace / "report.json").is_file() and last in (None, "report"):
         closing_table(out, workspace)
 

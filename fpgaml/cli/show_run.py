@@ -14,7 +14,7 @@ from fpgaml.runs.workspace import Workspace
 
 
 class StepLines:
-    """A pipeline listener that prints; use it as a context manager."""
+    """A listener that prints; use it as a context manager."""
 
     def __init__(self, console: Console, *, quiet: bool = False, verbose: bool = False) -> None:
         self.console, self.quiet, self.verbose = console, quiet, verbose

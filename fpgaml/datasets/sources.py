@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
+
+import numpy as np
 
 from fpgaml.card.runcard import RunCard
 from fpgaml.card.sections import Data
@@ -25,6 +28,32 @@ def _must_be_there(card: RunCard) -> None:
             f"run {card.name!r} needs its data, and {missing[0]} is not in {' or '.join(map(str, card.sought))}: put "
             "it there, or name it with --data"
         )
+
+
+def shape_of(card: RunCard) -> tuple[int, ...] | None:
+    """Return the shape of one image of a card's data without reading the images; None if only reading them tells.
+
+    Nothing is checked: what `load_data` refuses may have a shape here.
+    """
+    if card.data.shape or card.data.source in NAMED:
+        return card.data.shape or NAMED[card.data.source]
+    path = card.folder / card.data.source
+    return _npz_shape(path) if path.suffix == ".npz" and path.is_file() else None
+
+
+def _npz_shape(path: Path) -> tuple[int, ...] | None:
+    """Return the shape of one image by the header of the training images, or of codes; None if it cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            name = next(name for name in ("codes.npy", "x_train.npy") if name in file.namelist())
+            with file.open(name) as array:
+                version = np.lib.format.read_magic(array)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, kind = read(array)
+    except (OSError, ValueError, StopIteration, zipfile.BadZipFile):
+        return None
+    grey = name == "x_train.npy" and len(shape) == 3 and kind == np.uint8
+    return (*shape[1:], 1) if grey else shape[1:]
 
 
 def load_source(source: str, folder: Path = Path(), data: Data | None = None) -> Dataset:

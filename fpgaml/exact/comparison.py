@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,16 @@ from fpgaml.ir.fixed import Codes, Floats
 from fpgaml.ir.network import Activation, Layer, Network
 
 EXAMPLES = 5
+
+
+class Executor(StrEnum):
+    """Who ran a network; the texts stand in reports and files."""
+
+    FLOAT = "float"
+    QKERAS = "QKeras"
+    KERAS = "Keras"
+    EMULATOR = "emulator"
+    CSIM = "C simulation"
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,7 @@ def first_difference(
 ) -> Difference | None:
     """Return the first layer of `order` whose values (images, *shape) differ, among those both have; None if equal.
 
-    `names` says what the two executions are called, e.g. ``("emulator", "C simulation")``. With the `network`,
+    `names` says who ran the two, e.g. ``(Executor.EMULATOR, Executor.CSIM)``. With the `network`,
     distances are also given in codes, and the layer is recomputed from its inputs to find the cause (cause.py).
     """
     for layer in order:
@@ -185,7 +196,7 @@ def classify(logits: NDArray[Any]) -> NDArray[np.int64]:
 class Execution:
     """One way to run the network over the test images."""
 
-    name: str
+    name: Executor
     logits: Floats  # (images, classes)
 
     @property

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpgaml import estimate
-from fpgaml.backend import csim
+from fpgaml.backend import cpp
 from fpgaml.card.built import as_built
 from fpgaml.card.changes import changed
 from fpgaml.card.runcard import RunCard
@@ -32,10 +32,8 @@ from fpgaml.card.toml import load_card
 from fpgaml.datasets import raw
 from fpgaml.datasets.raw import RAW_ROWS, RawRows
 from fpgaml.datasets.sources import load_data
-from fpgaml.errors import BitMismatch, ConfigError, DataError, FpgamlError
-from fpgaml.exact import emulate
-from fpgaml.exact.comparison import first_difference
-from fpgaml.ir.accumulate import tensor_types
+from fpgaml.errors import ConfigError, DataError, FpgamlError
+from fpgaml.ir.fixed import Codes
 from fpgaml.ir.network import Network
 from fpgaml.ir.saving import load
 from fpgaml.project import board, generated, testbench, vendor
@@ -112,11 +110,20 @@ def _for_part(run: Run) -> Run:
     return run
 
 
-def complete(network: Network, design: Design, folder: Path, codes: NDArray[np.integer]) -> None:
-    """Write all that makes a converted project in `folder` worth opening, with the estimate in its README."""
+def complete(
+    network: Network,
+    design: Design,
+    folder: Path,
+    codes: NDArray[np.integer],
+    traced: Mapping[str, Codes] | None = None,
+) -> None:
+    """Write all that makes a converted project in `folder` worth opening, with the estimate in its README.
+
+    codes, traced: as `generated.write_project` has them.
+    """
     found = estimate.estimate(network, design, find_part(design.part))
     cycles = {metric: found.csynth[metric] for metric in (Metric.LATENCY, Metric.INTERVAL)}
-    generated.write_project(network, design, folder, codes, estimate=cycles | dict(found.synthesis))
+    generated.write_project(network, design, folder, codes, traced=traced, estimate=cycles | dict(found.synthesis))
 
 
 def test(run: Run) -> list[str]:
@@ -139,13 +146,9 @@ def simulate(run: Run, images: int | None = None) -> str:
     Raises: BitMismatch at the first difference.
     """
     codes = load_data(run.card).x_test[:images]
-    program = csim.build(run.network, run.project, log=run.log("g++"), images=len(codes))
-    found, _ = csim.simulate(program, codes)
-    kind, name = tensor_types(run.network)[run.network.output.name], run.network.output.name
-    sides = ({name: kind.decode(emulate.run(run.network, codes))}, {name: kind.decode(found)})
-    if different := first_difference(*sides, [name], ("emulator", "C simulation")):
-        raise BitMismatch(str(different))
-    return f"PASS: {found.size:,} outputs of {len(codes):,} images, C simulation equals the emulator"
+    found = cpp.against_emulator(run.network, run.project, codes, log=run.log("g++"))
+    found.require()
+    return f"PASS: {found.values:,} outputs of {len(codes):,} images, C simulation equals the emulator"
 
 
 def synthesize(

@@ -6,7 +6,7 @@
 
 The folder is what `fpgaml run` leaves, without training. Its card names the model in `model.file`, and in `data.source`
 the file ``images.npz`` beside it: the codes that were simulated, with their labels. So each command that asks the card
-for images (`load_data`) gets these. The steps behind `read` are those of pipeline.py, and as there what did not
+for images (`load_data`) gets these. The steps behind `read` are those of steps.py, and as there what did not
 change is not done again.
 """
 
@@ -32,9 +32,10 @@ from fpgaml.datasets.inputs import given_codes
 from fpgaml.datasets.proof_images import Images, load_images
 from fpgaml.datasets.raw import RAW_ROWS, RawRows
 from fpgaml.errors import ConfigError, DataError
-from fpgaml.exact import emulate
+from fpgaml.exact.comparison import Executor
 from fpgaml.flow import verbs
-from fpgaml.flow.pipeline import STEPS, Listener, Silent, do_step
+from fpgaml.flow.engine import Engine, Listener, Silent
+from fpgaml.flow.steps import STEPS
 from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.fixed import PIXEL, FixedPoint, Floats
 from fpgaml.ir.network import Network, check_identifier, identifier
@@ -54,7 +55,7 @@ class Conversion:
     """A model that became a proved project.
 
     network: as built, with what comes behind the logits. accuracy: of the hardware's logits; None without labels.
-    head: what `pipeline.compare_head` found behind the logits; None if they are the outputs. notes: what was left out,
+    head: what `proof.compare_head` found behind the logits; None if they are the outputs. notes: what was left out,
     renamed or rounded to a grid on reading.
     """
 
@@ -120,11 +121,9 @@ def convert_model(
     workspace.state["read"] |= {"seconds": round(seconds, 3), "summary": summary}
     workspace.save_state()
     tell.finished("read", seconds, summary, skipped=False)
-    steps = {step.name: step for step in STEPS}
     proof = FILES if source.keras is None else FILES + KERAS_FILES
-    steps["compare"] = steps["compare"]._replace(needs=(*proof, "csim.npz"))
-    for step in ("convert", "csim", "estimate", "compare"):
-        do_step(steps[step], workspace, False, tell)
+    steps = [step._replace(needs=(*proof, "csim.npz")) if step.name == "compare" else step for step in STEPS]
+    Engine(steps, workspace, tell).do(("convert", "csim", "estimate", "compare"))
     return _conversion(workspace, source, images)
 
 
@@ -195,7 +194,7 @@ def _write(workspace: Workspace, source: _Source, images: Images) -> None:
     golden = codes[: workspace.card.output.golden_images]
     workspace.write("network.npz", lambda path: save(network, path))
     workspace.write("images.npz", lambda path: save_codes(path, codes, images.labels, network.input.type))
-    write_npz(workspace, "golden.npz", emulate.trace(network, golden))
+    write_npz(workspace, "golden.npz", dict(workspace.trace(network, golden)))
     workspace.remove(["raw.npz"])
     if images.raw is None or images.encoding is not None:  # else no board could do what made the codes
         workspace.write("raw.npz", _raw(images, network.input.type).save)
@@ -234,10 +233,10 @@ def _keras(source: _Source, names: dict[str, str], codes: Any) -> dict[str, Floa
 
 def _conversion(workspace: Workspace, source: _Source, images: Images) -> Conversion:
     record = json.loads((workspace / "comparison.json").read_text(encoding="utf-8"))
-    hardware = next(side for side in record["executions"] if side["name"] == "C simulation")
+    hardware = next(side for side in record["executions"] if side["name"] == Executor.CSIM)
     return Conversion(
         folder=workspace.folder,
-        network=as_built(workspace.card, source.network)[0],
+        network=workspace.built[0],
         images=len(images.codes),
         data=images.data,
         summary=workspace.state["compare"]["summary"],

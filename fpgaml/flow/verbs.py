@@ -1,4 +1,4 @@
-"""The verbs, each usable alone: what the pipeline does step by step, as functions on values.
+"""The verbs, each usable alone: what the steps do one by one, as functions on values.
 
     data    = load_data(card)
     model,  = train(card, data)[:1]            a float Keras model

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.diagram import diagram, shape_text, weight_count
+from fpgaml.ir.fixed import Codes
 from fpgaml.ir.network import Network, weights_of
 from fpgaml.project.axi import Wrapper, default_width, write_lite, write_stream
 from fpgaml.project.testbench import write_testbench
@@ -37,15 +38,18 @@ def write_project(
     *,
     wrapper: Wrapper | None = Wrapper.STREAM,
     data_width: int | None = None,
+    traced: Mapping[str, Codes] | None = None,
     estimate: Estimate | None = None,
 ) -> None:
     """Write everything around the C++ of a converted project; `codes` are the golden input images.
+
+    `traced`: what the emulator makes of them, layer by layer, if that is known already.
 
     `data_width` of the stream: 32 bits if not given, or 64 if a code needs more.
 
     Raises: ConfigError if the wrapper cannot carry the codes; DataError, FormatError as `write_testbench`.
     """
-    write_testbench(network, project, codes)
+    write_testbench(network, project, codes, traced)
     if wrapper is Wrapper.STREAM:
         write_stream(network, design, project, data_width or default_width(network))
     elif wrapper is Wrapper.LITE:

@@ -28,6 +28,7 @@ from fpgaml.backend.top_function import read_top
 from fpgaml.errors import BitMismatch, DataError, FormatError, ToolFailed
 from fpgaml.exact.emulate import trace
 from fpgaml.ir.accumulate import tensor_types
+from fpgaml.ir.fixed import Codes
 from fpgaml.ir.network import Network
 from fpgaml.target.process import find_tool, run_tool
 from fpgaml.target.template import fill
@@ -44,15 +45,19 @@ class WeightFiles(StrEnum):
     HEADER = "header"  # weights/*.h: what synthesis reads
 
 
-def write_testbench(network: Network, project: Path, codes: NDArray[np.integer]) -> None:
+def write_testbench(
+    network: Network, project: Path, codes: NDArray[np.integer], traced: Mapping[str, Codes] | None = None
+) -> None:
     """Write test bench and golden vectors for input `codes` (images, *input shape) into a generated project.
+
+    `traced`: what the emulator makes of them, layer by layer, if that is known already.
 
     Raises: DataError without images or if they do not fit; FormatError if `project` is of another network.
     """
     if not len(codes):
         raise DataError("a test bench must have at least one image")
     top = read_top(network, project)
-    tensors = trace(network, codes, [*dict.fromkeys([*top.layers, network.output.name])])
+    tensors = traced or trace(network, codes, [*dict.fromkeys([*top.layers, network.output.name])])
     data = project / "tb_data"
     data.mkdir(exist_ok=True)
     for old in data.iterdir():

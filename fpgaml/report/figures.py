@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fpgaml.errors import ConfigError
+from fpgaml.exact.comparison import Executor
 from fpgaml.exact.history import History
 from fpgaml.precision.profile import from_record, statistics_from
 from fpgaml.report import classification
@@ -38,7 +39,7 @@ def draw_all(workspace: Workspace, facts: Facts) -> dict[str, str]:
         **drawn_profile(facts.record["profile"]),
     }
     if facts.scores:
-        pair = {name: facts.scores[name] for name in ("float", "C simulation")}
+        pair = {str(name): facts.scores[name] for name in (Executor.FLOAT, Executor.CSIM)}
         made["roc"], made["per_class"] = classification.roc(pair), classification.per_class(pair)
     for name, (figure, _) in made.items():
         save(figure, workspace, name)

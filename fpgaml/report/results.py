@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpgaml.card.built import as_built
-from fpgaml.datasets.dataset import Dataset
-from fpgaml.datasets.sources import load_data
-from fpgaml.exact.comparison import Comparison
+from fpgaml.exact.comparison import Comparison, Executor
 from fpgaml.exact.history import History
 from fpgaml.exact.learning_curve import diagnose
 from fpgaml.exact.scores import Scores, score
 from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.network import Network, weights_of
-from fpgaml.ir.saving import load
+from fpgaml.runs.proof import all_logits
 
 if TYPE_CHECKING:
     from fpgaml.runs.proof import Proof
@@ -41,15 +38,14 @@ class Facts:
 
 def gather(workspace: Workspace) -> Facts:
     """Read a run's files into Facts."""
-    network, data = load(workspace / "network.npz"), load_data(workspace.card)
+    network, data, (built, design) = workspace.network, workspace.data, workspace.built
     comparison = json.loads((workspace / "comparison.json").read_text(encoding="utf-8"))
     reading = json.loads((workspace / "reading.json").read_text(encoding="utf-8"))
     histories = {
         name: History.from_json((workspace / f"{name}_history.json").read_text(encoding="utf-8"))
         for name in ("float", "quantized")
     }
-    built, design = as_built(workspace.card, network)
-    scores = score_all(workspace, network, data)
+    scores = score_all(workspace)
     record = {
         "name": workspace.card.name,
         "note": workspace.card.output.note,
@@ -86,35 +82,30 @@ def gather(workspace: Workspace) -> Facts:
     return Facts(record, histories, data.x_test, scores)
 
 
-def score_all(workspace: Workspace, network: Network, data: Dataset) -> dict[str, Scores]:
+def score_all(workspace: Workspace) -> dict[str, Scores]:
     """Return the scores of float, quantized and C simulation; none if a class has no test image."""
+    data = workspace.data
     if len(np.unique(data.y_test)) < data.classes:
         return {}
-    output = tensor_types(network)[network.output.name]
-    with np.load(workspace / "csim.npz") as file:
-        simulated = output.decode(file["logits"])
-    logits = {
-        "float": np.load(workspace / "float_logits.npy"),
-        "quantized": np.load(workspace / "quantized_logits.npy"),
-        "C simulation": simulated,
-    }
-    return {name: score(own.reshape(len(data.y_test), -1), data.y_test, data.names) for name, own in logits.items()}
+    names = {Executor.FLOAT: "float", Executor.QKERAS: "quantized", Executor.CSIM: str(Executor.CSIM)}
+    logits = all_logits(workspace)
+    return {name: score(logits[one], data.y_test, data.names) for one, name in names.items()}
 
 
 def comparison_record(comparison: Comparison, proof: Proof) -> dict[str, Any]:
     """Return the comparison as JSON-ready data; what needs a float model or labels is None or empty without them."""
-    reference = "C simulation"
+    floated, reference = Executor.FLOAT, Executor.CSIM
     labelled = len(comparison.labels) > 0
-    floating = labelled and any(execution.name == "float" for execution in comparison.executions)
-    wrong = comparison.disagreements("float", reference) if floating else np.zeros(0, np.int64)
+    floating = labelled and any(execution.name == floated for execution in comparison.executions)
+    wrong = comparison.disagreements(floated, reference) if floating else np.zeros(0, np.int64)
     return {
         "executions": [
             {
                 "name": execution.name,
                 "accuracy": comparison.accuracy(execution.name) if labelled else None,
-                "agreement_with_float": comparison.agreement(execution.name, "float") if floating else None,
+                "agreement_with_float": comparison.agreement(execution.name, floated) if floating else None,
                 "mismatching_logits": None
-                if execution.name == "float"
+                if execution.name == floated
                 else comparison.mismatches(execution.name, reference),
             }
             for execution in comparison.executions
@@ -123,13 +114,13 @@ def comparison_record(comparison: Comparison, proof: Proof) -> dict[str, Any]:
         "proved": not proof.failure,
         "failure": proof.failure,
         "no_reference": proof.no_reference,
-        "layers": proof.layers,
-        "confusion": {name: comparison.confusion(name).tolist() for name in ("float", reference) if floating},
+        "layers": {executor: held.counts for executor, held in proof.layers.items()},
+        "confusion": {name: comparison.confusion(name).tolist() for name in (floated, reference) if floating},
         "disagreements": [
             {
                 "image": int(image),
                 "label": int(comparison.labels[image]),
-                "float": int(comparison["float"].classes[image]),
+                "float": int(comparison[floated].classes[image]),
                 "hardware": int(comparison[reference].classes[image]),
             }
             for image in wrong

@@ -3,129 +3,131 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from fpgaml.card.built import as_built
-from fpgaml.datasets.dataset import Dataset
-from fpgaml.errors import BitMismatch
 from fpgaml.exact import emulate
-from fpgaml.exact.comparison import Comparison, Difference, Execution, first_difference, float32_limit
+from fpgaml.exact.agreement import Agreement, decoded, hold
+from fpgaml.exact.comparison import Comparison, Execution, Executor, float32_limit
 from fpgaml.ir.accumulate import tensor_types
-from fpgaml.ir.network import Network
-from fpgaml.ir.saving import load
+from fpgaml.ir.fixed import Codes, Floats
 from fpgaml.runs.workspace import Workspace
-from fpgaml.target.design import Design
 from fpgaml.target.output_head import changed_classes
 
-
-def compare_head(workspace: Workspace, network: Network, data: Dataset) -> dict[str, Any] | None:
-    """Hold what comes out behind the logits against the emulator, and count the classes it changes; None for logits.
-
-    Raises: BitMismatch at the first difference.
-    """
-    built, _ = built_of(workspace)
-    if built.output.name == network.output.name:
-        return None
-    name, kind = built.output.name, tensor_types(built)[built.output.name]
-    ours = emulate.trace(built, data.x_test, [network.output.name, name])
-    with np.load(workspace / "csim.npz") as file:
-        theirs = file["outputs"]
-    sides = {name: kind.decode(ours[name])}, {name: kind.decode(theirs)}
-    if different := first_difference(*sides, [name], ("emulator", "C simulation")):
-        raise BitMismatch(f"behind the logits, {different}")
-    return {
-        "output": str(workspace.card.design.output),
-        "type": str(kind),
-        "values": int(theirs.size),
-        "changed": changed_classes(ours[network.output.name], theirs),
-        "correct": float((theirs.argmax(axis=-1) == data.y_test).mean()) if data.labelled else None,
-    }
+LOGITS = {Executor.FLOAT: "float_logits.npy", Executor.QKERAS: "quantized_logits.npy"}
 
 
-class Proof(NamedTuple):
+@dataclass(frozen=True)
+class Proof:
     """Whether the executions are equal bit for bit, and the first difference if not.
 
+    layers: of the golden images, each execution held against the emulator.
     `no_reference` says why QKeras' logits cannot be the reference; empty if they are.
     """
 
     logits: int
-    csim_mismatches: int
-    keras_mismatches: int | None  # None without a Keras model
+    layers: Mapping[Executor, Agreement]
     no_reference: str
-    layers: dict[str, dict[str, int]]
     failure: str
     summary: str
 
 
-def load_comparison(workspace: Workspace, network: Network, data: Dataset) -> Comparison:
-    """Return the executions of a run on its test images: float and QKeras if they are there, emulator, C simulation."""
-    out = tensor_types(network)[network.output.name]
-    flat = (len(data.x_test), -1)
-    with np.load(workspace / "csim.npz") as file:
-        simulated = out.decode(file["logits"]).reshape(flat)
-    files = {"float": workspace / "float_logits.npy", "QKeras": workspace / "quantized_logits.npy"}
-    executions = (
-        *(Execution(name, np.load(path).reshape(flat)) for name, path in files.items() if path.is_file()),
-        Execution("emulator", out.decode(emulate.run(network, data.x_test)).reshape(flat)),
-        Execution("C simulation", simulated),
-    )
-    return Comparison(data.y_test.astype(np.int64), executions)
+def emulated(workspace: Workspace) -> Mapping[str, Codes]:
+    """Return the codes of all test images by the emulator: of the logits, and of what comes behind them."""
+    network, (built, _) = workspace.network, workspace.built
+    return emulate.trace(built, workspace.data.x_test, {network.output.name, built.output.name})
 
 
-def prove(workspace: Workspace, network: Network, comparison: Comparison) -> Proof:
+def load_comparison(workspace: Workspace, ours: Mapping[str, Codes]) -> Comparison:
+    """Return the executions of a run on its test images: float and QKeras if they are there, emulator, C simulation.
+
+    ours: what `emulated` gives.
+    """
+    logits = all_logits(workspace)
+    name = workspace.network.output.name
+    emulator = tensor_types(workspace.network)[name].decode(ours[name]).reshape(logits[Executor.CSIM].shape)
+    order = (Executor.FLOAT, Executor.QKERAS, Executor.EMULATOR, Executor.CSIM)
+    found = logits | {Executor.EMULATOR: emulator}
+    executions = tuple(Execution(one, found[one]) for one in order if one in found)
+    return Comparison(workspace.data.y_test.astype(np.int64), executions)
+
+
+def all_logits(workspace: Workspace) -> dict[Executor, Floats]:
+    """Return the logits (images, classes) that a run has in files: of float and QKeras if it has them, of the C++."""
+    network, flat = workspace.network, (len(workspace.data.x_test), -1)
+    simulated = tensor_types(network)[network.output.name].decode(workspace.arrays("csim.npz")["logits"])
+    files = {one: name for one, name in LOGITS.items() if (workspace / name).is_file()}
+    found = {one: workspace.arrays(name)[""] for one, name in files.items()} | {Executor.CSIM: simulated}
+    return {one: values.reshape(flat) for one, values in found.items()}
+
+
+def prove(workspace: Workspace, comparison: Comparison) -> Proof:
     """Hold QKeras and the C simulation against the emulator: all logits, and every layer of the golden images.
 
     Where QKeras is on no grid, it is held against the layers before that.
     """
-    built, _ = built_of(workspace)
-    types, order = tensor_types(built), list(built.shapes)
-    with np.load(workspace / "golden.npz") as file:
-        codes = emulate.trace(built, file[network.input.name])
-    golden = {name: types[name].decode(found) for name, found in codes.items()}
-    with np.load(workspace / "csim.npz") as file:
-        simulated = {
-            name.removeprefix("layer."): types[name.removeprefix("layer.")].decode(file[name])
-            for name in file.files
-            if name.startswith("layer.")
-        }
-    sides = {"C simulation": simulated}
-    if any(execution.name == "QKeras" for execution in comparison.executions):
-        with np.load(workspace / "keras_golden.npz") as file:
-            sides["QKeras"] = {name: file[name] for name in file.files}
-    layers = {
-        side: {name: int((golden[name] != values[name]).sum()) for name in order if name in values}
-        for side, values in sides.items()
-    }
+    network, (built, _) = workspace.network, workspace.built
+    golden = decoded(built, workspace.trace(built, workspace.golden_codes))
     limit = float32_limit(network)
-    apart = json.loads((workspace / "reading.json").read_text(encoding="utf-8"))["apart"]
     why = f"what layer {limit!r} computes can leave what float32 holds exactly" if limit else ""
-    why = why or next((f"layer {name!r}: {text}" for name, text in apart.items()), "")
-    counts = {side: comparison.mismatches("emulator", side) for side in sides}
-    total = comparison["emulator"].logits.size
-    failure = ""
-    for side, values in sides.items():
-        if side == "QKeras" and limit is not None:
-            continue  # float32 cannot be the reference there; the report says so
-        found = first_difference(golden, values, order, ("emulator", side), built)
-        if found or (counts[side] and not (side == "QKeras" and why)):
-            failure = _failure(side, counts[side], total, found, comparison, network.output.name)
-            break
-    summary = f"0 of {total:,} logits differ: emulator = C simulation"
-    if "QKeras" in sides:
+    why = why or _apart(workspace)
+    layers, counts, failure = {}, {}, ""
+    ours = comparison[Executor.EMULATOR].logits
+    for side, values in _golden_sides(workspace, comparison).items():
+        names, out = (Executor.EMULATOR, side), network.output.name
+        judged = not failure and not (side is Executor.QKERAS and limit)  # float32 is no reference beyond its limit
+        layers[side] = held = hold(golden, values, list(built.shapes), names, built if judged else None)
+        logits = hold({out: ours}, {out: comparison[side].logits}, [out], names)
+        counts[side] = logits.counts[out]
+        if judged and (held.first or (logits.first and not (side is Executor.QKERAS and why))):
+            failure = (
+                f"{side} differs from the emulator in {counts[side]:,} of {logits.values:,} logits; first difference: "
+                f"{held.first or logits.first}"
+            )
+    summary = f"0 of {ours.size:,} logits differ: {Executor.EMULATOR} = {Executor.CSIM}"
+    if Executor.QKERAS in layers:
         short = "float32 limit" if limit else "rounded to a stated grid"
-        summary += f" (QKeras: {counts['QKeras']:,} differ, {short})" if why else " = QKeras"
-    return Proof(total, counts["C simulation"], counts.get("QKeras"), why, layers, failure, summary)
+        unlike = f" ({Executor.QKERAS}: {counts[Executor.QKERAS]:,} differ, {short})"
+        summary += unlike if why else f" = {Executor.QKERAS}"
+    return Proof(ours.size, layers, why, failure, summary)
 
 
-def _failure(side: str, count: int, total: int, found: Difference | None, comparison: Comparison, output: str) -> str:
-    if found is None:
-        pair = {output: comparison["emulator"].logits}, {output: comparison[side].logits}
-        found = first_difference(*pair, [output], ("emulator", side))
-    return f"{side} differs from the emulator in {count:,} of {total:,} logits; first difference: {found}"
+def _apart(workspace: Workspace) -> str:
+    """Return why QKeras is on no grid, by the first such layer; empty if it is."""
+    apart = json.loads((workspace / "reading.json").read_text(encoding="utf-8"))["apart"]
+    return next((f"layer {name!r}: {text}" for name, text in apart.items()), "")
 
 
-def built_of(workspace: Workspace) -> tuple[Network, Design]:
-    """Return the run's network as it becomes hardware, and its design."""
-    return as_built(workspace.card, load(workspace / "network.npz"))
+def _golden_sides(workspace: Workspace, comparison: Comparison) -> dict[Executor, dict[str, Floats]]:
+    """Return every layer of the golden images as C simulation and QKeras have them."""
+    built, _ = workspace.built
+    files = workspace.arrays("csim.npz")
+    codes = {name.removeprefix("layer."): own for name, own in files.items() if name.startswith("layer.")}
+    sides = {Executor.CSIM: decoded(built, codes)}
+    if any(execution.name == Executor.QKERAS for execution in comparison.executions):
+        sides[Executor.QKERAS] = dict(workspace.arrays("keras_golden.npz"))
+    return sides
+
+
+def compare_head(workspace: Workspace, ours: Mapping[str, Codes]) -> dict[str, Any] | None:
+    """Hold what comes out behind the logits against the emulator, and count the classes it changes; None for logits.
+
+    ours: what `emulated` gives. Raises: BitMismatch at the first difference.
+    """
+    network, (built, _) = workspace.network, workspace.built
+    if built.output.name == network.output.name:
+        return None
+    name, data = built.output.name, workspace.data
+    theirs = workspace.arrays("csim.npz")["outputs"]
+    held = hold(decoded(built, {name: ours[name]}), decoded(built, {name: theirs}), [name])
+    held.require("behind the logits, ")
+    return {
+        "output": str(workspace.card.design.output),
+        "type": str(tensor_types(built)[name]),
+        "values": held.values,
+        "changed": changed_classes(ours[network.output.name], theirs),
+        "correct": float((theirs.argmax(axis=-1) == data.y_test).mean()) if data.labelled else None,
+    }

@@ -18,6 +18,13 @@
 
 Files appear whole or not at all: they are written beside their place and renamed. A step is done when its digest in
 run.json equals the digest of what it would be made from now and what it made is unchanged.
+
+A Workspace lasts for one run, and carries what the steps share, each opened when it is first asked for, and once:
+
+    workspace.data  .network  .built      the card's data, network.npz, and what becomes hardware of it
+    workspace.arrays("csim.npz")          the arrays of a file, until the run writes it anew
+    workspace.trace(network, codes)       every layer's codes by the emulator
+    workspace.digest(path)                of what is in a file or folder
 """
 
 from __future__ import annotations
@@ -26,27 +33,41 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fpgaml.card.built import as_built
 from fpgaml.card.origin import origins
 from fpgaml.card.runcard import RunCard
 from fpgaml.card.toml import to_toml
+from fpgaml.datasets.dataset import Dataset
+from fpgaml.datasets.sources import load_data
 from fpgaml.errors import ConfigError, FormatError
+from fpgaml.ir.fixed import Codes
+from fpgaml.ir.network import Network
+from fpgaml.ir.saving import load
 from fpgaml.target.archive import sources
+from fpgaml.target.design import Design
+
+Opened = TypeVar("Opened")
+Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass
 class Workspace:
-    """The folder of one run and its card."""
+    """The folder of one run, its card, and what its steps share."""
 
     card: RunCard
     folder: Path
     state: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _opened: dict[Path, Any] = field(default_factory=dict, repr=False)
+    _digests: dict[Path, str] = field(default_factory=dict, repr=False)
+    _made_of: dict[str, tuple[tuple[Any, ...], Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, card: RunCard, base: Path | None = None) -> Workspace:
@@ -54,8 +75,19 @@ class Workspace:
 
         Raises: ConfigError if it cannot be written or belongs to something else.
         """
+        made = cls.at(card, base)
+        made.create()
+        return made
+
+    @classmethod
+    def at(cls, card: RunCard, base: Path | None = None) -> Workspace:
+        """Return the workspace of a card as it stands, perhaps not there yet; nothing is written."""
         folder = (base if base is not None else Path(card.output.folder)) / card.name
-        mark = folder / "run.json"
+        return cls(card, folder, read_mark(folder / "run.json").get("steps", {}))
+
+    def create(self) -> None:
+        """Make the folder if it is not there, and write the card into it. Raises: as `open`."""
+        card, folder, mark = self.card, self.folder, self / "run.json"
         try:
             if folder.exists() and not mark.is_file() and any(folder.iterdir()):
                 raise ConfigError(
@@ -66,13 +98,68 @@ class Workspace:
                 raise ConfigError(f"output folder {folder} cannot be written; choose another with output.folder")
         except (PermissionError, NotADirectoryError, FileExistsError) as error:
             raise ConfigError(f"output folder {folder} cannot be written: {error.strerror}") from error
-        record = read_mark(mark)
-        if record.get("name", card.name) != card.name:
-            raise ConfigError(f"output folder {folder} belongs to run {record['name']!r}, not {card.name!r}")
-        made = cls(card, folder, record.get("steps", {}))
-        made.save_state()
-        made.write("card.toml", lambda path: path.write_text(to_toml(card), encoding="utf-8"))
-        return made
+        owner = read_mark(mark).get("name", card.name)
+        if owner != card.name:
+            raise ConfigError(f"output folder {folder} belongs to run {owner!r}, not {card.name!r}")
+        self.save_state()
+        self.write("card.toml", lambda path: path.write_text(to_toml(card), encoding="utf-8"))
+
+    @property
+    def data(self) -> Dataset:
+        """The images and labels that the card names. Raises: DataError."""
+        return self._once("data", (), lambda: load_data(self.card))
+
+    @property
+    def network(self) -> Network:
+        """The run's network."""
+        return self._read("network.npz", load)
+
+    @property
+    def built(self) -> tuple[Network, Design]:
+        """The network as it becomes hardware, and its design. Raises: ConfigError if the card's outputs cannot be."""
+        network = self.network
+        return self._once("built", (network,), lambda: as_built(self.card, network))
+
+    @property
+    def golden_codes(self) -> Codes:
+        """The golden test images, as codes of the input."""
+        return self.arrays("golden.npz")[self.network.input.name]
+
+    def arrays(self, name: str) -> Arrays:
+        """Return the arrays of an .npz file of the run, or that of an .npy file, named ""."""
+        return self._read(name, _arrays)
+
+    def trace(self, network: Network, codes: NDArray[np.integer]) -> Mapping[str, Codes]:
+        """Return every layer's codes by the emulator; the same network and images are run once."""
+        from fpgaml.exact import emulate
+
+        return self._once("trace", (network, codes), lambda: emulate.trace(network, codes))
+
+    def digest(self, path: Path) -> str:
+        """Return `digest_of` a file or folder of this run, or that its card names, as it stood when first asked."""
+        if path not in self._digests:
+            self._digests[path] = digest_of(path)
+        return self._digests[path]
+
+    def renewed(self, names: Iterable[str]) -> None:
+        """Know no more what was in files of the run, for they were written."""
+        for name in names:
+            for known in (self._opened, self._digests):
+                known.pop(self / name, None)
+
+    def _read(self, name: str, read: Callable[[Path], Opened]) -> Opened:
+        path = self / name
+        if path not in self._opened:
+            self._opened[path] = read(path)
+        found: Opened = self._opened[path]
+        return found
+
+    def _once(self, key: str, sources: tuple[Any, ...], make: Callable[[], Opened]) -> Opened:
+        """Return what `make` makes of some values, and the same again as long as they are equal."""
+        if key not in self._made_of or not _equal(self._made_of[key][0], sources):
+            self._made_of[key] = sources, make()
+        found: Opened = self._made_of[key][1]
+        return found
 
     def __truediv__(self, name: str) -> Path:
         return self.folder / name
@@ -91,6 +178,7 @@ class Workspace:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+            self.renewed([name])
         return path
 
     def save_state(self) -> None:
@@ -109,6 +197,7 @@ class Workspace:
         for name in names:
             path = self / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            self.renewed([name])
 
 
 def digest_of(path: Path) -> str:
@@ -138,6 +227,19 @@ def read_mark(mark: Path) -> dict[str, Any]:
     except (ValueError, OSError) as error:
         raise FormatError(f"{mark} cannot be read ({error}); remove it to start the run again") from error
     return record
+
+
+def _arrays(path: Path) -> Arrays:
+    with path.open("rb") as file:
+        found = np.load(file, allow_pickle=False)
+        return {"": found} if isinstance(found, np.ndarray) else {name: found[name] for name in found.files}
+
+
+def _equal(left: tuple[Any, ...], right: tuple[Any, ...]) -> bool:
+    return len(left) == len(right) and all(
+        a is b or (np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b)
+        for a, b in zip(left, right, strict=True)
+    )
 
 
 def write_npy(path: Path, array: Any) -> None:

@@ -12,7 +12,7 @@ from fpgaml.datasets.dataset import load
 from fpgaml.datasets.download import DOWNLOADS, download
 from fpgaml.datasets.sources import load_data
 from fpgaml.errors import DataError
-from fpgaml.flow.pipeline import named_files
+from fpgaml.flow.engine import named_files
 
 CLASSES = DOWNLOADS["fashion_mnist"].classes
 CARD = {"data": {"source": "fashion_mnist"}}

@@ -1,83 +1,49 @@
-"""The main job: STEPS, and run(), which does those whose inputs changed.
+"""The main job, `run(card)`: eight steps, each a function on a `Workspace`; STEPS says what they read and write.
 
-    train -> quantize -> profile -> convert -> csim -> estimate -> compare -> report
+    train      the float model                               float.keras
+    quantize   its QKeras twin, read as a Network            network.npz, golden.npz
+    profile    what the numbers do, types that fit them      profile.json
+    convert    hls4ml's C++, read back and completed         hls/
+    csim       the C++ on all test images                    csim.npz
+    estimate   latency and resources before synthesis        estimate.json
+    compare    QKeras and the C++ against the emulator       comparison.json
+    report     what a person reads                           report.md, report.json, figures/
 
-A step is a function on a `Workspace` with the files it needs and makes. The golden vector travels: test images and
-the emulator's codes for every layer, made once by `quantize`, are what Keras and the C++ are held against in `compare`.
+The golden vector travels: test images and the emulator's codes for every layer, made once by `quantize`, are what Keras
+and the C++ are held against in `compare`. A step imports what it works with when it is done: a run in which nothing
+changed loads none of it. What is done again, and when, is the engine's (engine.py).
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import time
-from collections.abc import Callable, Collection, Iterator
-from importlib.metadata import version
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from fpgaml.backend import cpp, csim
 from fpgaml.card.built import as_built
 from fpgaml.card.runcard import RunCard
-from fpgaml.card.sections import Stage, module_file
+from fpgaml.card.sections import Stage
 from fpgaml.card.toml import load_card
 from fpgaml.card.untrained import skeleton
-from fpgaml.datasets.dataset import NAMED, Dataset
+from fpgaml.datasets.dataset import Dataset
 from fpgaml.datasets.raw import RAW_ROWS
-from fpgaml.datasets.sources import load_data
-from fpgaml.errors import BitMismatch, ConfigError, UnsupportedLayer, nearest
-from fpgaml.exact import emulate
-from fpgaml.exact.comparison import Execution
-from fpgaml.exact.history import Epoch, History
-from fpgaml.flow import deploy, verbs
-from fpgaml.ir.fixed import Floats
-from fpgaml.ir.saving import load, save
-from fpgaml.precision.histogram import Statistics
-from fpgaml.precision.profile import plain, profile
-from fpgaml.precision.recommend import Criterion, recommend
-from fpgaml.report import results
-from fpgaml.runs.proof import built_of, compare_head, load_comparison, prove
-from fpgaml.runs.subject import at_equal_bits, open_float
-from fpgaml.runs.workspace import Workspace, digest_of, write_npy, write_npz
+from fpgaml.datasets.sources import shape_of
+from fpgaml.errors import BitMismatch, ConfigError, UnsupportedLayer
+from fpgaml.flow.engine import Engine, Listener, Silent, Step
+from fpgaml.ir.saving import save
+from fpgaml.runs.workspace import Workspace, write_npy, write_npz
 from fpgaml.target.design import check_design
 from fpgaml.target.noise import keras_noise
 
+if TYPE_CHECKING:
+    from fpgaml.exact.history import Epoch, History
+    from fpgaml.ir.fixed import Floats
+    from fpgaml.precision.histogram import Statistics
+
 STACK = ("tensorflow", "keras", "qkeras-v3", "hls4ml", "numpy")
-
-
-class Listener(Protocol):
-    """Who is told how a run goes. All methods may do nothing."""
-
-    def started(self, step: str) -> None:
-        """A step begins."""
-
-    def progress(self, done: int, total: int, text: str) -> None:
-        """A step has done so much of its work."""
-
-    def finished(self, step: str, seconds: float, summary: str, skipped: bool) -> None:
-        """A step is done, or was done before and is skipped."""
-
-
-class Silent:
-    """A listener that says nothing."""
-
-    def started(self, step: str) -> None: ...
-    def progress(self, done: int, total: int, text: str) -> None: ...
-    def finished(self, step: str, seconds: float, summary: str, skipped: bool) -> None: ...
-
-
-class Step(NamedTuple):
-    """One step: the function, what it reads and writes, the card sections and packages that decide its result."""
-
-    name: str
-    run: Callable[[Workspace, Listener], str]
-    needs: tuple[str, ...]
-    makes: tuple[str, ...]
-    sections: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
 
 
 def run(
@@ -93,22 +59,23 @@ def run(
 
     Raises: ConfigError for unknown steps or missing inputs; BitMismatch if executions differ; whatever a step raises.
     """
-    begin, end = _place(first, 0), _place(last, len(STEPS) - 1)
-    if begin > end:
-        raise ConfigError(f"step {first!r} comes after {last!r}; the order is {', '.join(s.name for s in STEPS)}")
-    check_card(card)
-    workspace = Workspace.open(card, base)
-    for step in STEPS[begin : end + 1]:
-        do_step(step, workspace, force or (first is not None and step.name == first), listener or Silent())
-    return workspace
+    engine = Engine(STEPS, Workspace.at(card, base), listener or Silent())
+    chosen = engine.between(first, last)
+    check_card(engine)
+    engine.workspace.create()
+    engine.do(chosen, force=chosen if force else [name for name in chosen if name == first])
+    return engine.workspace
 
 
-def check_card(card: RunCard) -> None:
+def check_card(engine: Engine) -> None:
     """Refuse before any work what would else fail after it: a teacher, data, layers or a design that cannot be."""
-    check_teacher(card)
-    network = skeleton(card, load_data(card).shape)
+    workspace = engine.workspace
+    check_teacher(workspace.card)
+    # data that were trained with as they are now were found good then: they are opened when a step needs them
+    shape = shape_of(workspace.card) if engine.unchanged("train") else None
+    network = skeleton(workspace.card, workspace.data.shape if shape is None else shape)
     if network:
-        check_design(*as_built(card, network))
+        check_design(*as_built(workspace.card, network))
 
 
 def check_teacher(card: RunCard) -> None:
@@ -124,93 +91,13 @@ def check_teacher(card: RunCard) -> None:
         load_card(path)
 
 
-def _place(name: str | None, default: int) -> int:
-    names = [step.name for step in STEPS]
-    if name is None:
-        return default
-    if name not in names:
-        raise ConfigError(f"there is no step {name!r}{nearest(name, names)}; the steps are {', '.join(names)}")
-    return names.index(name)
-
-
-def do_step(step: Step, workspace: Workspace, force: bool, listener: Listener) -> None:
-    """Do one step unless what it is made from is unchanged. Raises: ConfigError if that is missing."""
-    missing = [name for name in step.needs if not (workspace / name).exists()]
-    if missing:
-        maker = next(s.name for s in STEPS if missing[0] in s.makes)
-        raise ConfigError(
-            f"step {step.name!r} needs {workspace / missing[0]}, which step {maker!r} makes; run that first"
-        )
-    digest = _digest(step, workspace)
-    before = workspace.state.get(step.name, {})
-    if not force and before.get("digest") == digest and before.get("made") == _made(step, workspace):
-        listener.finished(step.name, before["seconds"], before["summary"], skipped=True)
-        return
-    workspace.forget(step.name)
-    listener.started(step.name)
-    start = time.perf_counter()
-    summary = step.run(workspace, listener)
-    seconds = time.perf_counter() - start
-    workspace.state[step.name] = {
-        "digest": digest,
-        "made": _made(step, workspace),
-        "seconds": round(seconds, 3),
-        "summary": summary,
-    }
-    workspace.save_state()
-    listener.finished(step.name, seconds, summary, skipped=False)
-
-
-def _digest(step: Step, workspace: Workspace) -> str:
-    card = workspace.card.model_dump(mode="json")
-    record = {
-        "step": step.name,
-        "name": workspace.card.name,
-        "card": {section: card[section] for section in step.sections},
-        "needs": {name: digest_of(workspace / name) for name in step.needs},
-        "versions": {name: version(name) for name in step.packages} | {"fpgaml": _own_digest()},
-        "files": named_files(workspace.card, step.sections),
-    }
-    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-
-
-def _made(step: Step, workspace: Workspace) -> dict[str, str]:
-    return {name: digest_of(workspace / name) for name in step.makes}
-
-
-def _own_digest() -> str:
-    """Return a digest of fpgaml itself: its version, and its sources, so that a changed step is done again."""
-    package = Path(__file__).parents[1]
-    sha = hashlib.sha256(version("fpgaml").encode())
-    for path in sorted([*package.rglob("*.py"), *package.rglob("*.in"), *package.rglob("*.j2")]):
-        sha.update(path.read_bytes())
-    return sha.hexdigest()
-
-
-def named_files(card: RunCard, sections: Collection[str]) -> dict[str, str]:
-    """Return what the files hold that some sections of a card name, as digests: a changed file changes the step.
-
-    Sets that never change have their name instead. A card named as teacher counts, the files that it names do not.
-    """
-    source, teacher, module = card.data.source, card.compression.teacher, card.model.function.partition(":")[0]
-    found = {}
-    if "data" in sections:
-        found["data"] = source if source in NAMED else digest_of(card.folder / source)
-        others = {"test": card.data.test, "validation": card.data.validation}
-        found |= {what: digest_of(card.folder / name) for what, name in others.items() if name}
-    if "compression" in sections and teacher:
-        found["teacher"] = digest_of(card.folder / teacher)
-    if "model" in sections and module:
-        found["function"] = digest_of(module_file(module, card.folder))
-    return found
-
-
 # --- the steps ------------------------------------------------------------------------------------------------------
 
 
 def _train(workspace: Workspace, listener: Listener) -> str:
-    card, data = workspace.card, load_data(workspace.card)
+    card, data = workspace.card, workspace.data
     with keras_noise(workspace.log("train")):
+        from fpgaml.flow import verbs
         from fpgaml.frontend import store
 
         with _diverged_saved(workspace / "float_diverged.keras"):
@@ -221,8 +108,9 @@ def _train(workspace: Workspace, listener: Listener) -> str:
 
 
 def _quantize(workspace: Workspace, listener: Listener) -> str:
-    card, data = workspace.card, load_data(workspace.card)
+    card, data = workspace.card, workspace.data
     with keras_noise(workspace.log("quantize")):
+        from fpgaml.flow import verbs
         from fpgaml.frontend import store
 
         float_model = store.load(workspace / "float.keras")
@@ -236,9 +124,9 @@ def _quantize(workspace: Workspace, listener: Listener) -> str:
         keras_golden = verbs.keras_layers(model, reading.keras_names, data.values(golden))
         _save(workspace, "quantized", model, history, logits, store)
     network = reading.network
-    codes = emulate.trace(network, golden)
+    codes = workspace.trace(network, golden)
     workspace.write("network.npz", lambda path: save(network, path))
-    write_npz(workspace, "golden.npz", codes)
+    write_npz(workspace, "golden.npz", dict(codes))
     workspace.write("raw.npz", data.raw(RAW_ROWS).save)
     write_npz(workspace, "keras_golden.npz", keras_golden)
     record = {"keras_names": reading.keras_names, "notes": reading.notes, "apart": reading.apart}
@@ -248,7 +136,10 @@ def _quantize(workspace: Workspace, listener: Listener) -> str:
 
 
 def _profile(workspace: Workspace, listener: Listener) -> str:
-    data, network = load_data(workspace.card), load(workspace / "network.npz")
+    from fpgaml.precision.profile import plain, profile
+    from fpgaml.precision.recommend import Criterion, recommend
+
+    data, network = workspace.data, workspace.network
     found = profile(network, data.x_test, data.y_test)
     types = recommend(network, data.x_test, Criterion.OBSERVED, data.y_test)
     with keras_noise(workspace.log("profile")):
@@ -276,6 +167,8 @@ def _profile(workspace: Workspace, listener: Listener) -> str:
 
 def _float_profile(workspace: Workspace, data: Dataset) -> tuple[dict[str, Statistics], dict[str, Any]]:
     """Return the float model's tensors and what it keeps of its accuracy when only rounded, at the card's bits."""
+    from fpgaml.runs.subject import at_equal_bits, open_float
+
     try:
         subject = open_float(workspace / "float.keras", data)
     except UnsupportedLayer as error:
@@ -288,17 +181,21 @@ def _float_profile(workspace: Workspace, data: Dataset) -> tuple[dict[str, Stati
 
 
 def _convert(workspace: Workspace, listener: Listener) -> str:
-    network, design = built_of(workspace)
+    from fpgaml.backend import cpp
+    from fpgaml.flow import deploy
+
+    network, design = workspace.built
     check_design(network, design)
     cpp.convert(network, design, workspace / "hls", log=workspace.log("convert"))
-    with np.load(workspace / "golden.npz") as file:
-        deploy.complete(network, design, workspace / "hls", file[network.input.name])
+    codes = workspace.golden_codes
+    deploy.complete(network, design, workspace / "hls", codes, workspace.trace(network, codes))
     return f"{design.backend} {design.io_type} project for {design.part}, types and weights read back equal"
 
 
 def _csim(workspace: Workspace, listener: Listener) -> str:
-    data, logits_layer = load_data(workspace.card), load(workspace / "network.npz").output.name
-    network, _ = built_of(workspace)
+    from fpgaml.backend import csim
+
+    data, logits_layer, (network, _) = workspace.data, workspace.network.output.name, workspace.built
     listener.progress(0, len(data.x_test), "compiling with g++")
     start = time.perf_counter()
     program = csim.build(network, workspace / "hls", log=workspace.log("g++"), images=len(data.x_test))
@@ -316,8 +213,7 @@ def _csim(workspace: Workspace, listener: Listener) -> str:
     if logits_layer not in layers:
         raise ConfigError(f"logits of more than 53 bits cannot be seen behind {workspace.card.design.output!r}")
     all_images = {name: layers[layer] for name, layer in found.items()}
-    golden = np.load(workspace / "golden.npz")[network.input.name]
-    _, layers = csim.simulate(program, golden, trace=True)
+    _, layers = csim.simulate(program, workspace.golden_codes, trace=True)
     write_npz(workspace, "csim.npz", all_images | {f"layer.{name}": codes for name, codes in layers.items()})
     rate = total / (simulated - compiled)
     return f"{total:,} images, compiled in {compiled - start:.1f} s, {rate:,.0f} images/s"
@@ -326,7 +222,7 @@ def _csim(workspace: Workspace, listener: Listener) -> str:
 def _estimate(workspace: Workspace, listener: Listener) -> str:
     from fpgaml.report.estimates import estimate_record
 
-    network, design = built_of(workspace)
+    network, design = workspace.built
     record = estimate_record(network, design, workspace / "hls")
     text = json.dumps(record, indent=1)
     workspace.write("estimate.json", lambda path: path.write_text(text, encoding="utf-8"))
@@ -339,11 +235,14 @@ def _estimate(workspace: Workspace, listener: Listener) -> str:
 
 
 def _compare(workspace: Workspace, listener: Listener) -> str:
-    data, network = load_data(workspace.card), load(workspace / "network.npz")
-    comparison = load_comparison(workspace, network, data)
-    proof = prove(workspace, network, comparison)
-    head = None if proof.failure else compare_head(workspace, network, data)
-    text = json.dumps(results.comparison_record(comparison, proof) | {"head": head}, indent=1)
+    from fpgaml.report.results import comparison_record
+    from fpgaml.runs.proof import compare_head, emulated, load_comparison, prove
+
+    ours = emulated(workspace)
+    comparison = load_comparison(workspace, ours)
+    proof = prove(workspace, comparison)
+    head = None if proof.failure else compare_head(workspace, ours)
+    text = json.dumps(comparison_record(comparison, proof) | {"head": head}, indent=1)
     workspace.write("comparison.json", lambda path: path.write_text(text, encoding="utf-8"))
     if proof.failure:
         raise BitMismatch(proof.failure)
@@ -412,7 +311,6 @@ STEPS = (
         ("matplotlib",),
     ),
 )  # fmt: skip
-STEP_NAMES = tuple(step.name for step in STEPS)
 
 
 # --- pieces ---------------------------------------------------------------------------------------------------------
@@ -440,7 +338,9 @@ def _diverged_saved(path: Path) -> Iterator[None]:
 
 
 def _accuracy(logits: Floats, data: Dataset) -> float:
-    return float((Execution("", logits).classes == data.y_test).mean())
+    from fpgaml.exact.comparison import classify
+
+    return float((classify(logits) == data.y_test).mean())
 
 
 def _epochs(listener: Listener, stage: str = "") -> Callable[[Epoch], None]:

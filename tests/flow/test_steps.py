@@ -16,7 +16,7 @@ import fpgaml
 from fpgaml.card.changes import changed
 from fpgaml.card.toml import card_of
 from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError, UnsupportedLayer
-from fpgaml.flow import pipeline
+from fpgaml.flow import engine, steps
 from fpgaml.ir.network import Weights
 from fpgaml.ir.saving import load, save
 from fpgaml.runs.workspace import Workspace, digest_of
@@ -67,7 +67,7 @@ def copy(finished, folder, tmp_path):
     return fpgaml.load_card(folder / "tiny.toml"), tmp_path / "runs", tmp_path / "runs/tiny"
 
 
-class Listener(pipeline.Silent):
+class Listener(engine.Silent):
     def __init__(self):
         self.done, self.skipped = [], []
 
@@ -77,7 +77,7 @@ class Listener(pipeline.Silent):
 
 def steps_done(card, base, **options):
     listener = Listener()
-    pipeline.run(card, base=base, listener=listener, **options)
+    steps.run(card, base=base, listener=listener, **options)
     return listener.done
 
 
@@ -127,21 +127,25 @@ def test_a_changed_design_redoes_only_what_depends_on_it(copy):
 
 
 @pytest.mark.parametrize(
-    ("path", "steps"),
+    ("path", "redone"),
     [
         ("few.npz", {"train", "quantize", "profile", "csim", "compare", "report"}),
         ("own/net.py", {"train", "report"}),
         ("teacher.keras", {"quantize", "report"}),
     ],
 )
-def test_a_step_depends_on_the_files_that_its_card_names(path, steps, tmp_path):
+def test_a_step_depends_on_the_files_that_its_card_names(path, redone, tmp_path):
     stages = {"compress": ["distill", "qat"], "compression": {"teacher": "teacher.keras"}}
     card = card_of({"data": {"source": "few.npz"}, "model": {"function": "own.net:build"}} | stages, folder=tmp_path)
-    workspace = Workspace.open(card, tmp_path / "runs")
-    before = {step.name: pipeline._digest(step, workspace) for step in pipeline.STEPS}
+
+    def digests():
+        run = engine.Engine(steps.STEPS, Workspace.open(card, tmp_path / "runs"))
+        return {step.name: run.digest(step) for step in steps.STEPS}
+
+    before = digests()
     (tmp_path / path).parent.mkdir(exist_ok=True)
     (tmp_path / path).write_text("other than before")
-    assert {step.name for step in pipeline.STEPS if pipeline._digest(step, workspace) != before[step.name]} == steps
+    assert {name for name, digest in digests().items() if digest != before[name]} == redone
 
 
 def test_a_damaged_file_is_made_again(copy):
@@ -218,21 +222,21 @@ def test_a_foreign_folder_is_left_alone(tmp_path):
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny/thesis.tex").write_text("years of work")
     with pytest.raises(ConfigError, match=r"^output folder .*tiny is no run of fpgaml; move it away, or give the card"):
-        pipeline.run(card_of({"name": "tiny"}), base=tmp_path)
+        steps.run(card_of({"name": "tiny"}), base=tmp_path)
     assert [p.name for p in (tmp_path / "tiny").iterdir()] == ["thesis.tex"]
 
 
 def test_a_file_in_the_way(tmp_path):
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(ConfigError, match=r"^output folder .*runs/mnist_mlp cannot be written: "):
-        pipeline.run(card_of({}), base=tmp_path / "runs")
+        steps.run(card_of({}), base=tmp_path / "runs")
 
 
 def test_a_damaged_mark(tmp_path):
     (tmp_path / "mnist_mlp").mkdir()
     (tmp_path / "mnist_mlp/run.json").write_text("{")
     with pytest.raises(FormatError, match=r"run\.json cannot be read .*; remove it to start the run again$"):
-        pipeline.run(card_of({}), base=tmp_path)
+        steps.run(card_of({}), base=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -249,15 +253,15 @@ def test_a_damaged_mark(tmp_path):
 def test_what_cannot_work_is_refused_before_any_work(changes, error, message, folder, tmp_path):
     card = changed(fpgaml.load_card(folder / "tiny.toml"), changes)
     with pytest.raises(error, match=message):
-        pipeline.run(card, base=tmp_path)
+        steps.run(card, base=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_steps_are_checked(tmp_path):
     with pytest.raises(ConfigError, match=r"^there is no step 'tran'; did you mean 'train'\?; the steps are train, "):
-        pipeline.run(card_of({}), base=tmp_path, first="tran")
+        steps.run(card_of({}), base=tmp_path, first="tran")
     with pytest.raises(ConfigError, match=r"^step 'csim' comes after 'convert'; the order is train, quantize"):
-        pipeline.run(card_of({}), base=tmp_path, first="csim", last="convert")
+        steps.run(card_of({}), base=tmp_path, first="csim", last="convert")
 
 
 def test_an_unknown_board_is_refused_with_the_nearest(folder):
@@ -269,7 +273,7 @@ def test_an_unknown_board_is_refused_with_the_nearest(folder):
 def test_outputs_behind_the_logits(copy, output):
     card, base, run = copy
     listener = Listener()
-    made = pipeline.run(changed(card, {"design": {"output": output}}), base=base, listener=listener)
+    made = steps.run(changed(card, {"design": {"output": output}}), base=base, listener=listener)
     assert listener.skipped == ["train", "quantize", "profile"]
     record = json.loads((run / "comparison.json").read_text())
     network = load(run / "network.npz")
@@ -288,7 +292,7 @@ def test_outputs_behind_the_logits(copy, output):
 def test_a_wrong_bit_behind_the_logits_is_found(copy):
     card, base, run = copy
     card = changed(card, {"design": {"output": "argmax"}})
-    pipeline.run(card, base=base, last="csim")
+    steps.run(card, base=base, last="csim")
     with np.load(run / "csim.npz") as file:
         arrays = dict(file)
     arrays["outputs"][17, 3] ^= 1
@@ -296,15 +300,15 @@ def test_a_wrong_bit_behind_the_logits_is_found(copy):
     with pytest.raises(
         BitMismatch, match=r"^behind the logits, layer 'argmax': 1 of 3000 values differ; .* image 17, "
     ):
-        pipeline.run(card, base=base, first="compare")
+        steps.run(card, base=base, first="compare")
 
 
 def test_float_scales_are_refused_or_rounded_as_the_card_says(copy):
     card, base, run = copy
     card = changed(card, {"quantization": {"kernel": "quantized_bits(4, 0, alpha='auto')"}})
     with pytest.raises(UnsupportedLayer, match=r"alpha='auto'.*give scale_bits"):
-        pipeline.run(card, base=base, last="quantize")
-    pipeline.run(changed(card, {"quantization": {"scale_bits": 6}}), base=base)
+        steps.run(card, base=base, last="quantize")
+    steps.run(changed(card, {"quantization": {"scale_bits": 6}}), base=base)
     record = json.loads((run / "comparison.json").read_text())
     assert record["proved"]
     assert record["no_reference"].startswith("layer 'fc1': ")
@@ -323,7 +327,7 @@ def test_what_a_diverged_training_had_reached_is_saved(folder, tmp_path, monkeyp
 
     monkeypatch.setattr(training, "train", diverge)
     with pytest.raises(ConfigError) as caught:
-        pipeline.run(fpgaml.load_card(folder / "tiny.toml"), base=tmp_path, last="train")
+        steps.run(fpgaml.load_card(folder / "tiny.toml"), base=tmp_path, last="train")
     path = tmp_path / "tiny/float_diverged.keras"
     assert str(caught.value) == f"training diverged; it is saved as {path}"
     assert store.load(path).get_layer("logits").units == 10
