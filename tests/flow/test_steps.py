@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import fpgaml
 from fpgaml.card.changes import changed
 from fpgaml.card.toml import card_of
 from fpgaml.errors import BitMismatch, ConfigError, DataError, FormatError, UnsupportedLayer
+from fpgaml.exact import emulate
 from fpgaml.flow import engine, steps
 from fpgaml.ir.network import Weights
 from fpgaml.ir.saving import load, save
@@ -331,3 +333,48 @@ def test_what_a_diverged_training_had_reached_is_saved(folder, tmp_path, monkeyp
     path = tmp_path / "tiny/float_diverged.keras"
     assert str(caught.value) == f"training diverged; it is saved as {path}"
     assert store.load(path).get_layer("logits").units == 10
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """How often each file of arrays is opened, by name."""
+    names, load = Counter(), np.load
+
+    def counted(file, *args, **options):
+        names[Path(getattr(file, "name", file)).name] += 1
+        return load(file, *args, **options)
+
+    monkeypatch.setattr(np, "load", counted)
+    return names
+
+
+def test_a_run_opens_each_file_and_traces_each_golden_image_once(copy, opened, monkeypatch):
+    card, base, _ = copy
+    traced, trace = [], emulate.trace
+    monkeypatch.setattr(
+        emulate, "trace", lambda net, codes, *names: traced.append((len(codes), *names)) or trace(net, codes, *names)
+    )
+    steps.run(card, base=base, first="profile", force=True)
+    files = {"few.npz", "network.npz", "golden.npz", "keras_golden.npz", "csim.npz", "float_logits.npy"}
+    assert opened == dict.fromkeys(files | {"quantized_logits.npy"}, 1)
+    assert traced == [(10,), (300, {"logits"})]
+
+
+def test_an_unchanged_run_opens_nothing(copy, opened):
+    card, base, _ = copy
+    assert steps_done(card, base) == []
+    assert opened == {}
+    (base / "tiny/network.npz").touch()  # it is what is in a file that counts
+    assert steps_done(card, base) == []
+
+
+def test_data_are_read_again_when_their_file_changed(copy, folder, tmp_path):
+    card, base, _ = copy
+    with np.load(folder / "few.npz") as few:
+        np.savez(tmp_path / "few.npz", **(dict(few) | {"y_train": few["y_train"] + 1}))
+    (tmp_path / "tiny.toml").write_text(CARD)
+    assert steps_done(card, base) == []  # read in this process
+    with pytest.raises(
+        DataError, match=r"few\.npz: labels must start at 0, not 1; number the classes 0, 1, 2, \.\.\.$"
+    ):
+        steps.run(fpgaml.load_card(tmp_path / "tiny.toml"), base=base)
