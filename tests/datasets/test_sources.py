@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fpgaml.card.runcard import card_of
+from fpgaml.card.toml import card_of
 from fpgaml.datasets.dataset import NAMED, save_codes
 from fpgaml.datasets.sources import load_data, shape_of
 from fpgaml.ir.fixed import FixedPoint
@@ -39,6 +39,15 @@ def test_what_only_reading_tells_has_no_shape(tmp_path):
     np.savez(tmp_path / "other.npz", images=np.zeros((3, 4)))
     for source in ("broken.npz", "table.csv", "other.npz", "none.npz"):
         assert shape_of(card(tmp_path, source)) is None
+
+
+def test_a_stated_shape_and_a_table_of_numbers(tmp_path):
+    x = np.random.default_rng(0).integers(0, 9, (6, 12)).astype(np.uint8)
+    np.savez(tmp_path / "few.npz", x_train=x, y_train=LABELS, x_test=x, y_test=LABELS)
+    own = card(tmp_path, "few.npz")
+    assert shape_of(own) == load_data(own).shape == (12,)
+    own = card_of({"data": {"source": "few.npz", "shape": [3, 4]}}, folder=tmp_path)
+    assert shape_of(own) == load_data(own).shape == (3, 4)
 
 
 def test_pixels_are_not_read(tmp_path):
