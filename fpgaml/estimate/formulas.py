@@ -22,8 +22,11 @@ Terms = dict[str, float]
 
 @dataclass(frozen=True)
 class Delays:
-    """Delays in ns, by speed class: of a product, of one level of an adder tree, of a softmax without its trees,
-    and of the steps around the product in a streamed convolution that reuses its multipliers."""
+    """Delays in ns, by speed class.
+
+    Of a product, of one level of an adder tree, of a softmax without its trees, and of the steps around the product in
+    a streamed convolution that reuses its multipliers.
+    """
 
     product: dict[str, float]
     adder: dict[str, float]

@@ -607,6 +607,7 @@ def _as_values(build: Builder, found: Floats | Rounded, where: str) -> tuple[Flo
 
 
 def must_be_plain(layer: Any) -> None:
+    """Raise UnsupportedLayer for a convolution that is dilated, grouped, or has its channels first."""
     if layer.data_format != "channels_last":
         raise UnsupportedLayer(f"layer {layer.name!r}: data_format must be channels_last")
     if any(rate != 1 for rate in layer.dilation_rate):
