@@ -170,7 +170,8 @@ def test_a_killed_tool(fakes, projects, tmp_path, monkeypatch):
 def test_interrupt_stops_the_tool_and_its_children(fakes, projects, tmp_path, monkeypatch):
     monkeypatch.setenv("FAKE_SLEEP", "60")
     code = (
-        "import sys\nfrom pathlib import Path\nfrom fpgaml.target.design import *\nfrom fpgaml.project.vendor import *\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from fpgaml.target.design import *\nfrom fpgaml.project.vendor import *\n"
         "d = Design(Backend.VITIS, 'xc7z020clg400-1', clock_ns=10.0)\n"
         "synth('tiny', d, Path(sys.argv[1]), Path(sys.argv[2]), [ToolStep.CSYNTH])\n"
     )
