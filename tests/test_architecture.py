@@ -4,113 +4,135 @@ import ast
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 
 import fpgaml
+from tests import architecture
+from tests.architecture import FLOORS, PACKAGE, PICTURE, cycle, faults, figures, graph, modules, room, rooms, sources
+from tests.architecture_picture import HOLDS, shortest
 
-PACKAGE = Path(fpgaml.__file__).parent
-# Each package, with the floor it stands on: a file imports only from floors below its own, or from its own package.
-FLOORS = {
-    "errors": 0,
-    "ir": 1,
-    "exact": 2,
-    "target": 2,
-    "precision": 3,
-    "estimate": 3,
-    "card": 3,
-    "datasets": 4,
-    "frontend": 5,
-    "training": 6,
-    "backend": 6,
-    "runs": 7,
-    "project": 7,
-    "audit": 7,
-    "report": 8,
-    "flow": 9,
-    "cli": 10,
-}
-HEAVY = {"frontend", "training"}  # Keras is at the top of their files: they are imported inside functions only
-LIGHT = ("fpgaml.frontend.findings",)  # but for these, which hold names and texts
-FOREIGN = {
-    "tensorflow": {"frontend", "training"},
-    "keras": {"frontend", "training", "datasets"},
-    "qkeras": {"frontend", "training"},
-    "hls4ml": {"backend"},
-    "tf_keras": set(),
-}
+DOC = PICTURE.with_suffix(".md")
 
 
-def modules():
-    return sorted(p for p in PACKAGE.rglob("*.py"))
-
-
-def imports(path, *, top_only=False):
-    """Names of the modules a file imports; with `top_only` leaving out those inside functions and TYPE_CHECKING."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = tree.body if top_only else list(ast.walk(tree))
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def own_imports(path):
-    """The modules of fpgaml that a file imports, TYPE_CHECKING and functions included, without the names in them."""
-    for name in imports(path):
-        if name.startswith("fpgaml."):
-            yield name.split(".")[1]
-
-
-def place_of(path):
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
-
-
-def misdirected(path, place):
-    """The packages that a file of package `place` imports though they stand no lower."""
-    return sorted({name for name in own_imports(path) if name != place and FLOORS[name] >= FLOORS[place]})
+@pytest.mark.parametrize("name", modules())
+def test_imports_go_down_and_foreign_machinery_stays_in_its_place(name):
+    assert faults(sources()[name], name) == []
 
 
 def test_every_package_has_a_floor():
-    found = {place_of(path) for path in modules()} - {"__init__", "__main__"}
-    assert found == set(FLOORS)
+    assert {room(name) for name in modules()} - {"", "__main__"} == set(FLOORS)
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_imports_go_down(path):
-    if place_of(path) in FLOORS:
-        found = misdirected(path, place_of(path))
-        assert not found, f"{path.relative_to(PACKAGE)} imports {found}, which stand no lower"
+PLANTED = {
+    "up to a higher floor": ("fpgaml.ir.network", "from fpgaml.exact import emulate", "exact, which stands no lower"),
+    "up to the command line": ("fpgaml.target.reports", "import fpgaml.cli.app", "cli, which stands no lower"),
+    "beside on the same floor": (
+        "fpgaml.exact.cause",
+        "from fpgaml.target.design import Design",
+        "target, which stands",
+    ),
+    "by the package itself": ("fpgaml.report.figures", "from fpgaml import flow", "flow, which stands no lower"),
+    "under TYPE_CHECKING": (
+        "fpgaml.card.layers",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from fpgaml.runs.workspace import Workspace",
+        "runs, which stands no lower",
+    ),
+    "inside a function": (
+        "fpgaml.precision.sweep",
+        "def f():\n    from fpgaml.training import fit",
+        "training, which stands no lower",
+    ),
+    "with dots": ("fpgaml.report.results", "from ..flow import verbs", "flow, which stands no lower"),
+    "by a text": (
+        "fpgaml.ir.saving",
+        "from importlib import import_module\nimport_module('fpgaml.frontend.read')",
+        "frontend, which stands no lower",
+    ),
+    "of a package that is not there": (
+        "fpgaml.cli.run",
+        "from fpgaml.bench import run",
+        "bench, which stands no lower",
+    ),
+    "of foreign machinery": ("fpgaml.exact.emulate", "import tensorflow as tf", "tensorflow, which only"),
+    "of hls4ml outside its package": ("fpgaml.project.axi", "from hls4ml.model import graph", "hls4ml, which only"),
+    "of Keras at the top": ("fpgaml.flow.verbs", "from fpgaml.training import fit", "at the top, and Keras with it"),
+}
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_foreign_machinery_stays_in_its_place(path):
-    found = {n.split(".")[0] for n in imports(path)} & set(FOREIGN)
-    strangers = sorted(name for name in found if place_of(path) not in FOREIGN[name])
-    assert not strangers, f"{path.name} imports {strangers}"
+@pytest.mark.parametrize("kind", PLANTED)
+def test_a_planted_import_is_found(kind):
+    name, source, reason = PLANTED[kind]
+    (found,) = faults(source, name)
+    assert found.startswith(f"{name} imports ")
+    assert reason in found
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_keras_is_imported_only_inside_functions_that_need_it(path):
-    if place_of(path) in HEAVY:
-        return
-    early = [
-        name
-        for name in imports(path, top_only=True)
-        if name.startswith("fpgaml.") and name.split(".")[1] in HEAVY and not name.startswith(LIGHT)
-    ]
-    assert not early, f"{path.name} imports {early} at the top"
+def test_a_module_outside_every_package_is_found():
+    assert faults("", "fpgaml.utils") == ["fpgaml.utils stands on no floor"]
+
+
+def test_what_is_allowed_is_not_found():
+    light = "from fpgaml.frontend.findings import Finding\nfrom fpgaml.ir import network\nimport numpy\n"
+    inside = "def f():\n    from fpgaml.frontend import store\n"
+    assert faults(light + inside, "fpgaml.audit.audit") == []
+
+
+def test_modules_import_each_other_in_no_circle():
+    assert cycle(graph(sources())) == []
+    assert cycle(rooms(graph(sources()))) == []
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from fpgaml.flow import one",
+        "from fpgaml.flow.one import ONE",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from fpgaml.flow.one import One",
+        "def f():\n    import fpgaml.flow.one",
+        "from . import one",
+    ],
+)
+def test_a_planted_circle_is_found(back):
+    two = "from fpgaml.flow import three"
+    planted = {"fpgaml.flow.one": "from fpgaml.flow.two import TWO", "fpgaml.flow.two": two, "fpgaml.flow.three": back}
+    found = cycle(graph(planted))
+    assert found[0] == found[-1]
+    assert set(found) == set(planted)
+    assert cycle(graph(planted | {"fpgaml.flow.three": ""})) == []
+
+
+def test_the_figures_stay_small():
+    found = figures()
+    assert found["rooms at the top level"] <= 22
+    assert found["floors"] <= 11
+    assert found["arrows between packages"] <= 110
+    assert found["cycles"] == 0
+
+
+def test_the_picture_is_fresh():
+    fresh = architecture.picture()
+    assert PICTURE.read_text(encoding="utf-8") == fresh, "draw it anew: python -m tests.architecture --draw"
+    assert all(f">{name}<" in fresh for name in FLOORS)
+    assert set(HOLDS) == set(FLOORS)
+
+
+def test_the_picture_leaves_out_only_what_follows():
+    arrows = {"a": {"b", "c", "d"}, "b": {"c"}, "c": {"d"}, "d": set()}
+    assert shortest(arrows) == {"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": set()}
+
+
+def test_the_page_says_what_each_package_says():
+    rows = [line for line in DOC.read_text(encoding="utf-8").splitlines() if line.startswith("| ") and "`" in line]
+    assert rows == architecture.lines(), "python -m tests.architecture --draw prints the table"
 
 
 def test_one_class_name_means_one_thing():
     places = {}
-    for path in modules():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for module, source in sources().items():
+        for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.ClassDef):
-                places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+                places.setdefault(node.name, []).append(module)
     assert not {name: files for name, files in places.items() if len(files) > 1 and name != "_Walk"}
 
 
@@ -149,4 +171,4 @@ def test_a_tag_is_the_version():
 
 def test_no_file_is_named_for_nothing():
     vague = {"utils.py", "base.py", "helpers.py", "manager.py", "core.py", "common.py", "misc.py"}
-    assert not [p for p in modules() if p.name in vague]
+    assert not [path for path in modules().values() if path.name in vague]
