@@ -1,20 +1,35 @@
 # make run    from a fresh clone to a verified network and its report      make test   all tests
+# make test-fast   those that neither compile C++ nor load Keras, in less than a minute: for the edit loop
 # make check  lint and types     make bench  ours against hls4ml's own path     make hunt   random networks
 # make matrix   the three cards, both backends, both io types, all test images    make calibrate   refit the estimator
+# make coverage   lines and branches of ir, exact and backend that tests run    make mutants   which faults tests miss
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench hunt matrix calibrate clean
+.PHONY: help run test test-fast coverage mutants check bench hunt matrix calibrate clean
 
 help:
-	@sed -n '1,3s/^# //p' Makefile
+	@sed -n '1,5s/^# //p' Makefile
 
 run: .venv/ready
 	$(BIN)/fpgaml run models/mnist_mlp.toml
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n auto --dist loadscope
+
+# What compiles C++, runs the steps or loads Keras.
+SLOW := audit cli/test_app.py datasets/test_download.py flow frontend ir/test_ap_fixed.py project runs test_hunt.py training \
+  backend/test_csim.py backend/test_hls4ml.py
+
+test-fast: .venv/dev
+	$(BIN)/python -m pytest -n auto --dist loadfile $(addprefix --ignore=tests/,$(SLOW))
+
+coverage: .venv/dev
+	$(BIN)/python -m pytest -n auto --dist loadscope --cov tests/ir tests/exact tests/backend tests/audit
+
+mutants: .venv/dev
+	$(BIN)/python -m tests.mutate
 
 check: .venv/dev
 	$(BIN)/ruff check .

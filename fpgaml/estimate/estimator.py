@@ -2,7 +2,7 @@
 
     >>> found = estimate(network, Design(Backend.VITIS, "xc7z020clg400-1", 10.0), find_part("xc7z020clg400-1"))
     >>> str(found.csynth[Metric.LUT]), found.latency_us
-    ('~24,130 LUT (20,300 to 29,800)', ...)
+    ('~... LUT (... to ...)', MedianRange(median=..., low=..., high=...))
 
 Two stages are estimated and never mixed: what HLS csynth will report, and what logic synthesis will make of it (about
 half the LUTs). Each number is a Measurement with an 80 % range from designs that the fit had not seen. A design outside

@@ -134,14 +134,11 @@ class FixedPoint:
         drop = fraction - self.fraction
         if drop > 0:
             return self._fit(_round_shift(array, drop, self.rounding))
-        if drop == 0:
-            return self._fit(array)
         if self.overflow is Overflow.WRAP:
-            return self._fit(array << -drop if drop > -64 else np.zeros_like(array))
+            return self._fit(array << -drop)
         least, most = -(-self.low >> -drop), self.high >> -drop  # the codes that fit once they are shifted
         below, above = (0, 0) if self.overflow is Overflow.SAT_ZERO else (self.low, self.high)
-        inside = np.clip(array, least, most) << min(-drop, 62)  # beyond 62 only zero fits
-        return np.where(array < least, below, np.where(array > most, above, inside))
+        return np.where(array < least, below, np.where(array > most, above, np.clip(array, least, most) << -drop))
 
     def holds(self, codes: ArrayLike) -> bool:
         """Return whether each of `codes` is a code of this type."""
@@ -152,8 +149,7 @@ class FixedPoint:
         """Apply the overflow mode to integers."""
         match self.overflow:
             case Overflow.WRAP:
-                bits = np.int64((1 << self.width) - 1) if self.width < 63 else np.int64(np.iinfo(np.int64).max)
-                wrapped = codes & bits
+                wrapped = codes & np.int64((1 << self.width) - 1)
                 if self.signed:
                     sign = np.int64(1 << (self.width - 1))
                     wrapped = (wrapped ^ sign) - sign

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 
 from fpgaml.errors import ConfigError, UnsupportedLayer
-from fpgaml.ir.accumulate import Interval, intervals, output_interval, tensor_types
+from fpgaml.ir.accumulate import Interval, codes_before_cast, intervals, output_interval, tensor_types
 from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
 from fpgaml.ir.network import (
     Activation,
@@ -138,6 +138,8 @@ def test_products_finer_than_the_bias():
     [
         (0.0, (-8, 6), (0, 6, 0)), (0.0, (3, 6), (3, 6, 0)), (0.0, (-8, -2), (0, 0, 0)),
         (0.25, (-8, 6), (-8, 24, 2)), (0.25, (-8, -4), (-8, 0, 2)), (-0.5, (-8, 3), (0, 8, 1)),
+        (0.25, (3, 6), (0, 24, 2)), (0.25, (0, 6), (0, 24, 2)), (-0.5, (3, 6), (0, 12, 1)), (-0.5, (-8, -4), (0, 8, 1)),
+        (0.375, (-8, 0), (-24, 0, 3)),
     ],
 )  # fmt: skip
 def test_an_activation_before_its_cast(slope, codes, expected):
@@ -223,6 +225,38 @@ def test_an_interval_on_a_finer_grid():
     assert Interval(-3, 5, 1).at(1) == Interval(-3, 5, 1)
 
 
+def mean_of(codes, width, integer, count=4):
+    """A mean of `count` values of a Table with two entries, cast to a type of `integer` integer bits."""
+    kind = FixedPoint(width, integer, True, Rounding.TRN, Overflow.SAT)
+    pool = AveragePool("p", ("t",), (count,), (count,), ((0, 0),), kind)
+    return network(table("t", *codes, width=40), pool, shape=(count, 1))
+
+
+@pytest.mark.parametrize("codes", [(1 << 38, 0), (0, 1 << 38), (-1 << 38, 0), (5, -1 << 38)])
+def test_a_mean_needs_room_for_its_sum_and_two_bits_more(codes):
+    """Four codes of 2**38 on a grid 20 bits finer, and two bits: 2**62, or 63 bits if it is negative."""
+    refused, taken = (21, 20) if max(codes) < 100 else (20, 19)
+    assert intervals(mean_of(codes, 30, 30 - taken))["p"].fraction == taken
+    with pytest.raises(ConfigError) as caught:
+        intervals(mean_of(codes, 30, 30 - refused))
+    assert str(caught.value) == (
+        "layer 'p' needs 64 bits to be exact, more than 63: give its weights or its input fewer bits"
+    )
+    assert intervals(mean_of(codes, 30, 60))["p"].fraction == -30  # on a coarser grid there is room enough
+
+
+@pytest.mark.parametrize(("codes", "bits"), [((1 << 38, 0), 64), ((-(1 << 38) - 1, 0), 64)])
+def test_a_slope_needs_room_for_its_products(codes, bits):
+    kind = FixedPoint(8, 8, True, Rounding.TRN, Overflow.SAT)
+    slope = 2.0**-24 if codes[0] > 0 else 1 + 2.0**-24
+    made = network(table("t", *codes, width=40), Activation("a", ("t",), Function.RELU, kind, slope))
+    with pytest.raises(ConfigError) as caught:
+        intervals(made)
+    assert str(caught.value) == (
+        f"layer 'a' needs {bits} bits to be exact, more than 63: give its weights or its input fewer bits"
+    )
+
+
 # --- types -----------------------------------------------------------------------------------------------------------
 
 MODES = FixedPoint(6, 3, False, Rounding.RND_CONV, Overflow.SAT)
@@ -267,6 +301,21 @@ def test_an_unknown_kind_of_layer_has_no_range():
     with pytest.raises(UnsupportedLayer) as caught:
         output_interval(Layer("q", ()))
     assert str(caught.value) == "layer 'q': no interval rule for a Layer"
+
+
+@pytest.mark.parametrize(
+    ("function", "slope", "expected", "fraction"),
+    [
+        (Function.LINEAR, 0.0, [-4, -1, 0, 3], 1), (Function.LINEAR, 0.5, [-4, -1, 0, 3], 1),
+        (Function.RELU, 0.0, [0, 0, 0, 3], 1), (Function.RELU, 0.375, [-12, -3, 0, 24], 4),
+        (Function.RELU, -0.5, [4, 1, 0, 6], 2),
+    ],
+)  # fmt: skip
+def test_codes_before_a_cast(function, slope, expected, fraction):
+    found, fine = codes_before_cast(Activation("a", ("x",), function, BYTE, slope), np.array([-4, -1, 0, 3]), 1)
+    assert (found.tolist(), fine) == (expected, fraction)
+    found, fine = codes_before_cast(Flatten("f", ("x",)), np.array([-4, 3]), 1)
+    assert (found.tolist(), fine) == ([-4, 3], 1)
 
 
 # --- against the slow form, over random networks ---------------------------------------------------------------------

@@ -8,7 +8,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from fpgaml.errors import ConfigError, DataError
-from fpgaml.ir.fixed import MAX_WIDTH, FixedPoint, Overflow, Rounding, code_type, grid, smallest
+from fpgaml.ir.fixed import MAX_WIDTH, PIXEL, FixedPoint, Overflow, Rounding, code_type, grid, smallest
 from tests import slow
 
 
@@ -98,7 +98,13 @@ MODES = [(r, o) for r in Rounding for o in Overflow]
 @example(FixedPoint(63, 63, False, Rounding.RND, Overflow.SAT), 1 << 61, -2)  # 2**63: one above the highest
 @example(FixedPoint(63, 63, True, Rounding.RND_INF, Overflow.SAT), -(1 << 62), 63)  # half a unit
 @example(FixedPoint(63, 63, False, Rounding.RND, Overflow.SAT), (1 << 62) + 1, 63)  # more than half a unit
+@example(FixedPoint(63, 63, False, Rounding.TRN, Overflow.WRAP), -1, -62)
 @example(FixedPoint(63, 63, False, Rounding.TRN, Overflow.WRAP), -1, -63)
+@example(FixedPoint(63, 63, False, Rounding.TRN, Overflow.SAT), 1, -62)
+@example(FixedPoint(63, 63, False, Rounding.TRN, Overflow.SAT), 1, -63)
+@example(FixedPoint(8, 8, False, Rounding.TRN, Overflow.WRAP), -1, -64)
+@example(FixedPoint(8, 8, False, Rounding.TRN, Overflow.WRAP), -1, -65)
+@example(FixedPoint(8, 8, False, Rounding.TRN, Overflow.SAT), -1, -200)
 def test_a_cast_is_exact_for_any_type_and_code(kind, code, fraction):
     expected = slow.cast(Fraction(code) / Fraction(2) ** fraction, kind)
     np.testing.assert_array_equal(kind.cast([code, code], fraction), [expected] * 2)
@@ -189,14 +195,22 @@ def test_the_ends_of_a_type(kind, low, high):
     assert (kind.low, kind.high) == (low, high)
     assert kind.holds([low, high])
     assert kind.holds([])
-    assert not kind.holds([low - 1])
-    assert high == (1 << 63) - 1 or not kind.holds([high + 1])
+    assert not kind.holds([low - 1, low])
+    assert high == (1 << 63) - 1 or not kind.holds([high, high + 1])
+
+
+def test_pixels_enter_as_they_are():
+    assert FixedPoint(8, 0, signed=False) == PIXEL
+    assert PIXEL.decode([0, 1, 255]).tolist() == [0.0, 1 / 256, 255 / 256]
 
 
 def test_the_last_place_of_a_type():
     assert (FixedPoint(8, 3).fraction, FixedPoint(8, 3).step) == (5, 0.03125)
     assert (FixedPoint(4, 7).fraction, FixedPoint(4, 7).step) == (-3, 8.0)
     np.testing.assert_array_equal(FixedPoint(4, 7).decode([-8, 7]), [-64.0, 56.0])
+    np.testing.assert_array_equal(
+        FixedPoint(60, 60).decode([(1 << 53) - 1, -(1 << 53) + 1]), [2.0**53 - 1, 1 - 2.0**53]
+    )
 
 
 @pytest.mark.parametrize(
@@ -228,6 +242,7 @@ def test_the_widest_and_the_farthest_types():
         (0, 2, None, FixedPoint(2, 2, False)),
         (-1, 0, None, FixedPoint(2, 2)), (-1, 1, None, FixedPoint(2, 2)), (-2, 1, None, FixedPoint(2, 2)),
         (-3, 0, None, FixedPoint(3, 3)), (-2, 2, None, FixedPoint(3, 3)), (0, 0, True, FixedPoint(2, 2)),
+        (7, 7, None, FixedPoint(3, 3, False)), (3, 3, True, FixedPoint(3, 3)), (-2, -1, None, FixedPoint(2, 2)),
         (0, 1, True, FixedPoint(2, 2)), (0, 2, True, FixedPoint(3, 3)), (5, 9, True, FixedPoint(5, 5)),
         (-128, 127, None, FixedPoint(8, 8)), (-129, 0, None, FixedPoint(9, 9)), (-1, 128, None, FixedPoint(9, 9)),
         (0, (1 << 63) - 1, None, FixedPoint(63, 63, False)), (-(1 << 62), (1 << 62) - 1, None, FixedPoint(63, 63)),
