@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape
 
 HOLDS = {
     "errors": "errors of one family",
+    "whole": "files written whole",
     "ir": "network, fixed point, ranges",
     "exact": "running it, comparing executions",
     "target": "design, toolchains, parts, reports",

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from fpgaml.errors import ToolNotFound
 from fpgaml.ir.network import Network, matrix_size
 from fpgaml.target.design import Design, Strategy, check_design
 from fpgaml.target.process import run_tool
+from fpgaml.whole import made_whole
 
 CHILD = Path(__file__).with_name("hls4ml_child.py")
 STAMP = "fpgaml"  # in place of hls4ml's random one, so that equal networks give equal projects
@@ -35,11 +36,16 @@ def convert(network: Network, design: Design, folder: Path, *, log: Path) -> Non
     """
     check_design(network, design)
     _find_solver(network, design)
-    folder = folder.resolve()  # the child runs elsewhere
-    work = folder.with_name(folder.name + ".tmp")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    request, arrays = lower(network, design, work / "project")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with made_whole(folder.resolve()) as project, TemporaryDirectory(prefix="fpgaml-hls4ml-") as name:
+        _run_child(network, design, project, Path(name), log)
+        _blank_stamp(project)
+        check_project(network, design, project)
+
+
+def _run_child(network: Network, design: Design, project: Path, work: Path, log: Path) -> None:
+    """Let hls4ml write the project, in a process of its own that runs in the folder `work`."""
+    request, arrays = lower(network, design, project)
     (work / "request.json").write_text(json.dumps(request, indent=1), encoding="utf-8")
     np.savez(work / "weights.npz", allow_pickle=False, **arrays)
     child: list[str | Path] = [
@@ -50,11 +56,6 @@ def convert(network: Network, design: Design, folder: Path, *, log: Path) -> Non
         "weights.npz",
     ]  # -P: our hls4ml.py must not hide hls4ml
     run_tool(child, cwd=work, log=log)
-    _blank_stamp(work / "project")
-    check_project(network, design, work / "project")
-    shutil.rmtree(folder, ignore_errors=True)
-    (work / "project").rename(folder)
-    shutil.rmtree(work)
 
 
 def _find_solver(network: Network, design: Design) -> None:

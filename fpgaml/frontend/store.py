@@ -19,6 +19,7 @@ from qkeras.utils import _add_supported_quantized_objects
 
 from fpgaml.errors import DataError, FormatError, UnsupportedLayer
 from fpgaml.frontend import legacy
+from fpgaml.whole import made_whole
 
 CODE = ("Lambda", "TFOpLambda", "SlicingOpLambda", "__lambda__")
 TRUSTED = ("keras", "qkeras", "builtins")  # modules whose classes a file may name
@@ -28,12 +29,8 @@ UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportEr
 
 def save(model: keras.Model, path: Path) -> None:
     """Write `model` to `path`, which ends in ``.keras``; an old file is replaced only by a complete new one."""
-    temporary = path.with_name(f".{path.stem}.part.keras")
-    try:
-        model.save(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with made_whole(path) as part:
+        model.save(part)
 
 
 def load(path: Path) -> keras.Model:

@@ -12,12 +12,13 @@ import numpy as np
 from fpgaml.errors import FormatError
 from fpgaml.ir.fixed import Codes, FixedPoint
 from fpgaml.ir.network import KINDS, Function, Layer, Network, Weights, pack
+from fpgaml.whole import made_whole
 
 
 def save(network: Network, path: Path) -> None:
     """Write a network to `path` (.npz: one JSON header, one array a weight). Equal networks give equal bytes."""
     text, arrays = pack(network)
-    with path.open("wb") as file:
+    with made_whole(path) as part, part.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, network=np.array(text), **arrays)
 
 

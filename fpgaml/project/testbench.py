@@ -32,6 +32,7 @@ from fpgaml.ir.fixed import Codes
 from fpgaml.ir.network import Network
 from fpgaml.target.process import find_tool, run_tool
 from fpgaml.target.template import fill
+from fpgaml.whole import made_whole
 
 TEMPLATE = Path(__file__).parent / "templates" / "testbench.cpp.in"
 GOLDEN = Path(__file__).parent / "templates" / "golden.h.in"
@@ -154,9 +155,8 @@ def _compile(project: Path, source: str, command: list[str], log: Path) -> Path:
 def _make(made: Path, command: list[str | Path], project: Path, log: Path) -> None:
     """Run a compiler whose output is complete when it appears under its name."""
     made.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=made.parent) as work:
-        run_tool([*command, "-o", Path(work) / made.name], cwd=project, log=log)
-        (Path(work) / made.name).replace(made)
+    with made_whole(made) as part:
+        run_tool([*command, "-o", part], cwd=project, log=log)
 
 
 def run_verdict(

@@ -53,6 +53,7 @@ from fpgaml.ir.network import Network
 from fpgaml.ir.saving import load
 from fpgaml.target.archive import sources
 from fpgaml.target.design import Design
+from fpgaml.whole import clear_unfinished, is_unfinished, made_whole
 
 Opened = TypeVar("Opened")
 Arrays = Mapping[str, NDArray[Any]]
@@ -89,7 +90,7 @@ class Workspace:
         """Make the folder if it is not there, and write the card into it. Raises: as `open`."""
         card, folder, mark = self.card, self.folder, self / "run.json"
         try:
-            if folder.exists() and not mark.is_file() and any(folder.iterdir()):
+            if folder.exists() and not mark.is_file() and any(not is_unfinished(path) for path in folder.iterdir()):
                 raise ConfigError(
                     f"output folder {folder} is no run of fpgaml; move it away, or give the card another name"
                 )
@@ -101,6 +102,7 @@ class Workspace:
         owner = read_mark(mark).get("name", card.name)
         if owner != card.name:
             raise ConfigError(f"output folder {folder} belongs to run {owner!r}, not {card.name!r}")
+        clear_unfinished(folder)
         self.save_state()
         self.write("card.toml", lambda path: path.write_text(to_toml(card), encoding="utf-8"))
 
@@ -171,15 +173,10 @@ class Workspace:
 
     def write(self, name: str, make: Callable[[Path], object]) -> Path:
         """Let `make` write a file beside its place, then rename it there, so that no half file is ever seen."""
-        path = self / name
-        part = path.with_name(f".part-{path.name}")
-        try:
+        with made_whole(self / name) as part:
             make(part)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-            self.renewed([name])
-        return path
+        self.renewed([name])
+        return self / name
 
     def save_state(self) -> None:
         """Write run.json."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fpgaml.errors import FormatError
+from fpgaml.whole import made_whole
 
 TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that zip can say
 MODE = 0o100644 << 16  # a plain file, readable by all
@@ -31,14 +32,12 @@ def export(project: Path, name: str, target: Path, also: Mapping[str, Path] | No
         raise FormatError(f"{project} is not a complete project of network {name!r}: it has no {missing[0]}")
     files = {f"{name}/{path.relative_to(project).as_posix()}": path for path in sources(project)}
     files |= {f"{name}/{inside}": path for inside, path in (also or {}).items()}
-    part = target.with_name(f".part-{target.name}")
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive:
-            for inside in sorted(files):
-                _add(archive, inside, files[inside])
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        made_whole(target) as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive,
+    ):
+        for inside in sorted(files):
+            _add(archive, inside, files[inside])
     return sorted(files)
 
 

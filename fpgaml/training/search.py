@@ -39,6 +39,7 @@ from fpgaml.frontend.read import read
 from fpgaml.training.compression import compress
 from fpgaml.training.fit import split_of
 from fpgaml.training.twin import CALIBRATION_IMAGES, twin
+from fpgaml.whole import made_whole
 
 WIDTHS = (2, 3, 4, 5, 6, 8)
 SPARSITIES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98)
@@ -230,9 +231,8 @@ def point_card(card: RunCard, candidate: Candidate) -> RunCard:
 def _save(folder: Path, point: TrainedPoint) -> None:
     """Write a point and its card; each file appears whole."""
     for name, text in ((f"{point.name}.toml", point.card), (f"{point.name}.json", json.dumps(vars(point), indent=1))):
-        part = folder / f".{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(folder / name)
+        with made_whole(folder / name) as part:
+            part.write_text(text, encoding="utf-8")
 
 
 def _load(folder: Path, card: RunCard) -> list[TrainedPoint]:

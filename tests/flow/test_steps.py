@@ -1,6 +1,7 @@
 """The main job, end to end: a real small network, real images, real g++; and what happens when something is wrong."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -217,7 +218,16 @@ def test_a_killed_run_can_be_started_again(folder, tmp_path):
         process.wait()
     workspace = fpgaml.run(fpgaml.load_card(folder / "tiny.toml"), base=tmp_path)
     assert json.loads((workspace / "report.json").read_text())["comparison"]["proved"] is True
-    assert not list(workspace.folder.glob(".part-*.json"))
+    for half in workspace.folder.glob(".part-*"):
+        os.utime(half, (0, 0))  # as if it had been left long ago
+    again = Workspace.open(workspace.card, tmp_path)
+    assert not list(again.folder.glob(".part-*"))
+
+
+def test_a_run_killed_before_its_first_file_can_be_started_again(tmp_path):
+    card = card_of({"name": "killed"})
+    (tmp_path / "killed" / ".part-x1").mkdir(parents=True)
+    assert Workspace.open(card, tmp_path).folder == tmp_path / "killed"
 
 
 def test_a_foreign_folder_is_left_alone(tmp_path):
