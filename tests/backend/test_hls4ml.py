@@ -217,3 +217,13 @@ def test_a_network_that_computes_nothing_is_refused(tmp_path):
     with pytest.raises(UnsupportedLayer) as caught:
         hls4ml.convert(made, Design(Backend.VITIS, PART), tmp_path / "hls", log=tmp_path / "log")
     assert str(caught.value) == "network 'n' only renames its input: hls4ml writes no C++ for that"
+
+
+def test_distributed_arithmetic_without_its_solver(tmp_path, monkeypatch):
+    monkeypatch.setattr(hls4ml, "find_spec", lambda name: None)
+    design = Design(Backend.VITIS, PART, strategy=Strategy.DISTRIBUTED_ARITHMETIC)
+    with pytest.raises(ToolNotFound) as caught:
+        hls4ml.convert(mlp(), design, tmp_path / "hls", log=tmp_path / "log")
+    assert str(caught.value) == (
+        "layer 'fc0': distributed_arithmetic needs the Python package da4ml; install it: pip install 'hls4ml[da]'"
+    )

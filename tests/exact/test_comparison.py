@@ -7,10 +7,32 @@ import pytest
 
 from fpgaml.errors import DataError
 from fpgaml.exact import emulate
-from fpgaml.exact.comparison import Difference, first_difference, float32_limit
+from fpgaml.exact.cause import diagnose
+from fpgaml.exact.comparison import (
+    Comparison,
+    Difference,
+    Execution,
+    Executor,
+    classify,
+    first_difference,
+    float32_limit,
+)
 from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
-from fpgaml.ir.network import Activation, AveragePool, Conv, Dense, Flatten, Function, Input, Network, Table, Weights
+from fpgaml.ir.network import (
+    Activation,
+    AveragePool,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Flatten,
+    Function,
+    Input,
+    MaxPool,
+    Network,
+    Table,
+    Weights,
+)
 from tests.networks import SAME, VALID, weights
 
 PIXEL = FixedPoint(8, 0, signed=False)
@@ -256,3 +278,141 @@ def test_float32_cannot_be_trusted_with_a_mean_that_is_on_no_grid(window, limit)
     image = Input("x", (), (12, 1), FixedPoint(8, 0, False))
     net = Network("net", (image, AveragePool("mean", ("x",), window, window, ((0, 0),), kind)))
     assert float32_limit(net) == limit
+
+
+# --- every mistake that is known by kind ------------------------------------------------------------------------------
+
+
+def seen(network, layer, values):
+    """What is said of `values` of a layer whose inputs are right."""
+    codes = np.random.default_rng(1).integers(
+        network.input.type.low, network.input.type.high + 1, (40, *network.input.dims)
+    )
+    found = emulate.trace(network, codes)
+    before = {name: found[name] for name in network[layer].sources}
+    return diagnose(network, layer, before, values(found))
+
+
+def one(layer, shape, kind=PIXEL):
+    return Network("n", (Input("x", (), shape, kind), layer))
+
+
+def test_right_values_have_no_diagnosis():
+    net = network()
+    assert seen(net, "fc", lambda found: tensor_types(net)["fc"].decode(found["fc"])) is None
+
+
+@pytest.mark.parametrize(("off", "where"), [(-1, "before"), (1, "after")])
+def test_a_table_read_one_entry_off(off, where):
+    table = Weights(np.arange(16) * 7 % 16, FixedPoint(6, 2))
+    index = FixedPoint(4, 2, True, Rounding.RND_CONV, Overflow.SAT)
+    net = one(Table("t", ("x",), index, table), (4,), FixedPoint(8, 2))
+    found = seen(net, "t", lambda codes: table.values[np.clip(index.cast(codes["x"], 6) + 8 + off, 0, 15)])
+    assert str(found) == f"table index: the table is read 1 entry {where} the right one"
+
+
+def test_a_mean_that_is_cut_off_before_it_is_rounded():
+    kind = FixedPoint(8, 4, True, Rounding.RND_CONV, Overflow.SAT)
+    net = one(AveragePool("mean", ("x",), (3,), (3,), ((0, 0),), kind), (9, 1), FixedPoint(8, 4))
+
+    def cut(codes):  # to seven fraction bits, of which the stated type has four
+        total = codes["x"].reshape(-1, 3, 3, 1).sum(axis=2)
+        return np.floor_divide(total << 3, 3) / 128
+
+    assert str(seen(net, "mean", cut)) == (
+        "rounding mode: the mean is cut off at 7 fraction bits instead of rounded to fixed<8,4,RND_CONV,SAT>"
+    )
+
+
+@pytest.mark.parametrize("how", ["cut off", "rounded"])
+def test_an_input_of_too_few_bits_in_a_depthwise_convolution(how):
+    rng = np.random.default_rng(0)
+    layer = DepthwiseConv("c", ("x",), weights(rng, 2, 3), weights(rng, 3), (1,), ((0, 0),))
+    net = one(layer, (6, 3))
+    kernel, bias = layer.kernel.values, layer.bias.values
+
+    def coarse(codes):
+        x = np.floor(codes["x"] / 8) if how == "cut off" else np.rint(codes["x"] / 8)
+        return (x[:, :-1] * kernel[0] + x[:, 1:] * kernel[1]) / 32 + bias
+
+    assert str(seen(net, "c", coarse)) == f"truncated input: its input is {how} at 5 of its 8 fraction bits"
+
+
+def test_a_bias_that_is_left_out():
+    net = network()
+    found = seen(net, "fc", lambda codes: tensor_types(net)["fc"].decode(codes["fc"]) - net["fc"].bias.values)
+    assert str(found) == "truncated weights: its bias is left out"
+
+
+def test_the_largest_of_a_window_can_only_be_wrong_in_its_result():
+    net = one(MaxPool("p", ("x",), (2,), (2,), ((0, 0),)), (8, 1))
+    found = seen(net, "p", lambda codes: np.floor(codes["p"] / 4) / 64)
+    assert str(found) == "wrap: the result is cast to fixed<7,1>, which does not hold its values"
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.3, 1e300])
+def test_values_that_no_mistake_explains(value):
+    net = network()
+    right = values(net)["fc"]
+    for layer in ("fc", "act"):
+        assert seen(net, layer, lambda codes: np.full_like(right, value)) is None
+
+
+def test_float32_is_not_blamed_for_what_it_could_hold():
+    rng = np.random.default_rng(0)
+    net = one(
+        Dense("fc", ("x",), weights(rng, 64, 8, bits=16), weights(rng, 8, bits=16)), (64,), FixedPoint(16, 0, False)
+    )
+    right = tensor_types(net)["fc"]
+    found = seen(net, "fc", lambda codes: right.decode(codes["fc"]) + 0.1)
+    assert found is None
+
+
+def test_what_an_execution_lacks_is_computed_from_what_it_has():
+    """The hidden layers are in neither execution: the output's inputs are recomputed, and its own mistake is found."""
+    net = network()
+    left = {name: found for name, found in values(net).items() if name in ("x", "out")}
+    bias = net["out"].bias
+    cut = replace(net["out"], bias=Weights(bias.codes >> 2 << 2, bias.type))
+    right = {name: found for name, found in values(net, changed={"out": cut}).items() if name in ("x", "out")}
+    found = first_difference(left, right, list(net.shapes), ("emulator", "tool"), net)
+    assert str(found.diagnosis) == "truncated weights: in tool, its bias is cut off at 3 of its 5 fraction bits"
+    found = first_difference({"out": left["out"]}, {"out": right["out"]}, ["out"], ("emulator", "tool"), net)
+    assert found.diagnosis is None  # no image, no cause
+
+
+def test_the_left_one_may_be_wrong():
+    net = network()
+    wrong = values(net, changed={"act": replace(net["act"], type=replace(RELU, rounding=Rounding.TRN))})
+    found = first_difference(wrong, values(net), list(net.shapes), ("Keras", "emulator"), net)
+    assert str(found.diagnosis).startswith("rounding mode: in Keras, the cast to ")
+
+
+# --- classes ----------------------------------------------------------------------------------------------------------
+
+LOGITS = np.array([[0.0, 2.0, 1.0], [3.0, 3.0, 0.0], [-1.0, -2.0, -0.5], [0.0, 0.0, 5.0]])
+
+
+def compared():
+    other = LOGITS.copy()
+    other[0] = [2.5, 2.0, 1.0]
+    executions = (Execution(Executor.FLOAT, other), Execution(Executor.CSIM, LOGITS))
+    return Comparison(np.array([1, 0, 2, 0]), executions)
+
+
+def test_the_class_is_the_first_of_the_largest():
+    assert classify(LOGITS).tolist() == [1, 0, 2, 2]
+    assert classify(np.array([[0.5], [0.0], [-1.0]])).tolist() == [1, 0, 0]
+    assert classify(LOGITS.reshape(4, 3, 1)).tolist() == [1, 0, 2, 2]
+
+
+def test_a_comparison_by_hand():
+    made = compared()
+    assert (made.accuracy(Executor.CSIM), made.accuracy(Executor.FLOAT)) == (0.75, 0.5)
+    assert made.agreement(Executor.FLOAT, Executor.CSIM) == 0.75
+    assert made.mismatches(Executor.FLOAT, Executor.CSIM) == 1
+    assert made.disagreements(Executor.FLOAT, Executor.CSIM).tolist() == [0]
+    assert made.confusion(Executor.CSIM).tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 1]]
+    assert made.confusion(Executor.FLOAT).tolist() == [[1, 0, 1], [1, 0, 0], [0, 0, 1]]
+    with pytest.raises(KeyError):
+        made[Executor.QKERAS]

@@ -133,6 +133,20 @@ def test_chunks_and_threads_change_nothing(monkeypatch):
     np.testing.assert_array_equal(emulate.run(made, codes), expected)
 
 
+@pytest.mark.parametrize(
+    ("made", "largest"),
+    [
+        (mlp(), 20),  # the input
+        (mlp(sizes=(4, 50, 5)), 50),  # the first layer
+        (cnn(), 8 * 8 * 3 * 3 * 2),  # the windows of the first convolution, side by side
+        (single(DepthwiseConv("c", ("x",), weights(RNG, 3, 2, 3), weights(RNG, 3), (1, 1), VALID)), 5 * 6 * 3),
+        (mlp(sizes=(100_000, 1)), 65_536),  # never fewer than 16 images
+    ],
+)
+def test_four_megabytes_of_the_largest_tensor_are_a_chunk(made, largest):
+    assert emulate.Emulator(made).chunk == 4 * 1024 * 1024 // (4 * largest)
+
+
 def test_a_layer_may_be_read_twice_and_traced():
     made = network(Add("s", ("x", "x")))
     codes = codes_for(made, 2)

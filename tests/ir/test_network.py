@@ -1,12 +1,35 @@
 import numpy as np
 import pytest
 
-from fpgaml.errors import ConfigError, DataError, FormatError
+from fpgaml.errors import ConfigError, DataError, FormatError, UnsupportedLayer
 from fpgaml.ir import accumulate
 from fpgaml.ir.fixed import FixedPoint
-from fpgaml.ir.network import Dense, Flatten, Input, Network, Weights, check_identifier, identifier
+from fpgaml.ir.network import (
+    Activation,
+    Add,
+    Affine,
+    ArgMax,
+    AveragePool,
+    Concatenate,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Flatten,
+    Function,
+    Input,
+    Layer,
+    MaxPool,
+    Multiply,
+    Network,
+    Pad,
+    Reshape,
+    Table,
+    Weights,
+    check_identifier,
+    identifier,
+)
 from fpgaml.ir.saving import load, save
-from tests.networks import cnn, mlp, weights
+from tests.networks import RELU, VALID, cnn, mlp, weights
 
 RNG = np.random.default_rng(0)
 IMAGE = Input("x", (), (4,), FixedPoint(8, 0, signed=False))
@@ -112,3 +135,82 @@ def test_damaged_files_are_refused(content, tmp_path):
 def test_any_text_makes_an_identifier(text, found):
     assert identifier(text) == found
     check_identifier(found, "test")
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (IMAGE, "input"),
+        (dense(), "4 x 2 sum"),
+        (Conv("c", ("x",), weights(RNG, 2, 3, 1, 5), weights(RNG, 5), (1, 1), VALID), "2x3 convolution, 5 filters"),
+        (DepthwiseConv("c", ("x",), weights(RNG, 3, 1), weights(RNG, 1), (1,), ((0, 0),)), "3 depthwise convolution"),
+        (MaxPool("p", ("x",), (2, 3), (1, 1), VALID), "largest of 2x3"),
+        (AveragePool("p", ("x",), (2, 3), (1, 1), VALID, RELU), "mean of 2x3, rounded once"),
+        (Activation("a", ("x",), Function.RELU, RELU), "ReLU, RND_CONV SAT"),
+        (Activation("a", ("x",), Function.LINEAR, RELU), "linear, RND_CONV SAT"),
+        (Table("t", ("x",), FixedPoint(3, 3), weights(RNG, 8)), "table of 8 entries"),
+        (Affine("s", ("x",), weights(RNG, 4), weights(RNG, 4)), "scale and shift"),
+        (Flatten("f", ("x",)), "flatten"),
+        (Reshape("r", ("x",), (2, 2)), "reshape"),
+        (Pad("p", ("x",), ((1, 1),)), "zeros around"),
+        (Add("s", ("x", "x", "x")), "add 3 inputs"),
+        (Multiply("s", ("x", "x")), "multiply 2 inputs"),
+        (Concatenate("s", ("x", "x")), "concatenate 2 inputs"),
+        (ArgMax("s", ("x",)), "argmax"),
+    ],
+)
+def test_a_layer_in_words(layer, words):
+    assert layer.words == words
+
+
+def test_a_kind_that_is_not_finished_says_what_it_lacks():
+    bare = Layer("q", ())
+    for ask, message in (
+        (lambda: bare.words, "layer 'q': a Layer has no words for what it does"),
+        (bare.shape, "layer 'q': a Layer has no shape rule"),
+    ):
+        with pytest.raises(UnsupportedLayer) as caught:
+            ask()
+        assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ((IMAGE, Input("y", (), (4,), RELU)), "network 'n' has a second input 'y'; one is supported"),
+        ((IMAGE, Add("s", ("x",))), "layer 's' must have two or more inputs, not 1"),
+        ((IMAGE, Multiply("s", ("x", "x", "x"))), "layer 's' must have 2 input(s), not 3"),
+        ((IMAGE, Reshape("r", ("x",), (3, 2))), "layer 'r': shape (3, 2) must hold the 4 inputs"),
+        ((IMAGE, Pad("p", ("x",), ((0, 1),))), "layer 'p': padding must name 0 axes"),
+        (
+            (IMAGE, MaxPool("p", ("x",), (2,), (1,), ((0, 0),))),
+            "layer 'p': window (2,), strides (1,) and padding must match the axes of ()",
+        ),
+        (
+            (Input("x", (), (2, 1), RELU), MaxPool("p", ("x",), (4,), (1,), ((1, 0),))),
+            "layer 'p': window (4,) must not be larger than the padded input (2,)",
+        ),
+        (
+            (Input("x", (), (2, 1), RELU), MaxPool("p", ("x",), (2,), (0,), ((0, 0),))),
+            "layer 'p': strides must be positive, not (0,)",
+        ),
+    ],
+)
+def test_networks_that_do_not_fit(layers, message):
+    with pytest.raises(ConfigError) as caught:
+        Network("n", layers)
+    assert str(caught.value) == message
+
+
+def test_weights_are_values():
+    held = Weights.of(np.array([[0.5, -1.0]]))
+    assert repr(held) == "Weights(1x2 of fixed<2,1>)"
+    assert len({held, Weights.of(np.array([[0.5, -1.0]])), Weights.of(np.array([0.5, -1.0]))}) == 2
+    assert held != "weights"
+    np.testing.assert_array_equal(held.values, [[0.5, -1.0]])
+    assert Weights.of(np.zeros((0, 3))).codes.shape == (0, 3)
+
+
+def test_a_layer_that_is_not_there():
+    with pytest.raises(KeyError, match=r"^'nothing'$"):
+        mlp()["nothing"]
