@@ -21,7 +21,11 @@ from difflib import get_close_matches
 
 
 class FpgamlError(Exception):
-    """Anything fpgaml refuses or reports."""
+    """Anything fpgaml refuses or reports. code: the finding it falls under (`frontend.findings.Code`), if any."""
+
+    def __init__(self, message: str = "", *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ConfigError(FpgamlError):

@@ -334,7 +334,7 @@ def image_codes(network: Network, number: int) -> np.ndarray:
 
 def check(spec: Spec, folder: Path, options: tuple[str, ...] = (), optimize: str = "-O0") -> Outcome:
     """Run a Spec three ways, in `folder`, and return where they differ."""
-    from fpgaml.frontend.layer_outputs import layer_outputs
+    from fpgaml.frontend.graph import layer_outputs
     from fpgaml.frontend.read import read
 
     model = keras_model(spec)

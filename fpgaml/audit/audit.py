@@ -326,7 +326,7 @@ def _side(
 
 def _keras_only(work: _Work, values: Floats) -> dict[str, Floats]:
     """Return every layer of a Keras model that fpgaml does not read."""
-    from fpgaml.frontend.layer_outputs import layer_outputs
+    from fpgaml.frontend.graph import layer_outputs
 
     names = {one.name: one.name for one in work.model.layers if type(one).__name__ != "InputLayer"}
     return layer_outputs(work.model, names, values)

@@ -38,21 +38,21 @@ class Keras2(dict[str, Any]):
 
 def keras2(model: Any) -> Keras2:
     """Return a Keras 3 model in the form of Keras 2, as a functional model."""
-    from fpgaml.frontend.read import graph_nodes
+    from fpgaml.frontend.graph import walk
 
     written = {entry["config"]["name"]: entry for entry in json.loads(model.to_json())["config"]["layers"]}
     layers = []
-    nodes = graph_nodes(model)
-    for layer, sources in nodes:
-        entry = written.get(layer.name) or {"class_name": "InputLayer", "config": {"name": layer.name}}
+    nodes = list(walk(model))
+    for node in nodes:
+        entry = written.get(node.name) or {"class_name": "InputLayer", "config": {"name": node.name}}
         config = dict(entry["config"])
         if entry["class_name"] == "InputLayer":
-            config["batch_input_shape"] = list(layer.batch_shape)
-        inbound = [[[source, 0, 0, {}] for source in sources]] if sources else []
+            config["batch_input_shape"] = [None, *node.shape]
+        inbound = [[[source, 0, 0, {}] for source in node.sources]] if node.sources else []
         layers.append(
-            {"class_name": entry["class_name"], "name": layer.name, "config": config, "inbound_nodes": inbound}
+            {"class_name": entry["class_name"], "name": node.name, "config": config, "inbound_nodes": inbound}
         )
-    ends = {"input_layers": [[nodes[0][0].name, 0, 0]], "output_layers": [[nodes[-1][0].name, 0, 0]]}
+    ends = {"input_layers": [[nodes[0].name, 0, 0]], "output_layers": [[nodes[-1].name, 0, 0]]}
     return Keras2(model, {"class_name": "Functional", "config": {"layers": layers, **ends}})
 
 

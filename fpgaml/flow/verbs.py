@@ -79,6 +79,6 @@ def keras_layers(model: KerasModel, names: dict[str, str], values: NDArray[Any])
 
     `names` maps network layers to Keras layers, as `Reading.keras_names` does.
     """
-    from fpgaml.frontend.layer_outputs import layer_outputs
+    from fpgaml.frontend.graph import layer_outputs
 
     return layer_outputs(model, names, values)

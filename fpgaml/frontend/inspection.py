@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -21,8 +21,8 @@ import numpy as np
 
 from fpgaml.errors import FpgamlError, UnsupportedLayer
 from fpgaml.frontend.findings import Code, Finding, Severity, finding
-from fpgaml.frontend.layer_outputs import layer_outputs
-from fpgaml.frontend.read import READERS, Builder, Node, Reading, graph_nodes, read, unsupported
+from fpgaml.frontend.graph import Graph, Node, layer_outputs, walk
+from fpgaml.frontend.read import READERS, Exact, Reading
 from fpgaml.ir.accumulate import Interval, intervals
 from fpgaml.ir.fixed import FixedPoint, Floats, Overflow
 from fpgaml.ir.network import Input, Layer
@@ -56,35 +56,43 @@ class Inspection:
 
 
 @dataclass
-class _Walk:
-    builder: Builder
-    origin: dict[str, tuple[str, str]] = field(default_factory=dict)
-    refused: dict[str, FpgamlError] = field(default_factory=dict)  # by Keras name
+class _Tolerant(Exact):
+    """Reads as `Exact` does, with a stand-in for each node that is refused."""
+
+    errors: dict[str, FpgamlError] = field(default_factory=dict)  # by node
     stand_ins: set[str] = field(default_factory=set)
+
+    def refused(self, node: Node, error: FpgamlError) -> str:
+        """Keep the error, and go on with an input of the shape that the node would give."""
+        self.errors[node.name] = error
+        if not node.sources:  # without the input's shape nothing behind it has one
+            raise error
+        made = self.name(node.name)
+        self.stand_ins.add(made)
+        return self.put(Input(made, (), tuple(n or 1 for n in node.shape), STAND_IN))
 
 
 def inspect(model: Any, *, name: str, input_type: FixedPoint, scale_bits: int | None = None) -> Inspection:
     """Return everything that can be said of `model` without running it."""
     try:
-        nodes = graph_nodes(model)
+        graph = walk(model)
     except UnsupportedLayer as error:
         return _no_graph(model, error)
-    walk = _walk(nodes, input_type, scale_bits)
+    build = _Tolerant(input_type=input_type, scale_bits=scale_bits)
+    with suppress(FpgamlError):  # of the input; it is kept
+        build.read(graph)
     reading: Reading | None = None
-    whole: tuple[Finding, ...] = ()
-    if not walk.refused:
+    found = _findings(graph, build)
+    if not build.errors:
         try:
-            reading = read(model, name=name, input_type=input_type, scale_bits=scale_bits)
+            reading = build.reading(name)
+            found += _reading_findings(reading)
         except FpgamlError as error:
-            whole = (finding(Code.UNSUPPORTED_GRAPH, "", str(error)),)
-    found = _findings(nodes, walk, input_type) + list(whole)
-    if reading is not None:
-        found += _reading_findings(reading)
-    layers = tuple(walk.builder.layers)
-    return Inspection(
-        reading, layers, walk.builder.ranges, walk.origin, _guessed(layers, walk.stand_ins), frozenset(walk.stand_ins),
-        tuple(found),
-    )  # fmt: skip
+            found.append(finding(Code.UNSUPPORTED_GRAPH, "", str(error)))
+    layers = tuple(build.layers)
+    origin = {name: (node.name, node.kind) for name, node in build.origin.items()}
+    guessed = _guessed(layers, build.stand_ins)
+    return Inspection(reading, layers, build.ranges, origin, guessed, frozenset(build.stand_ins), tuple(found))
 
 
 def _no_graph(model: Any, error: UnsupportedLayer) -> Inspection:
@@ -92,53 +100,10 @@ def _no_graph(model: Any, error: UnsupportedLayer) -> Inspection:
     found = [finding(Code.UNSUPPORTED_GRAPH, "", str(error))]
     for layer in getattr(model, "layers", []):
         found += [trap for trap in traps(layer, None, last=False) if trap.severity is not Severity.ERROR]
-        if type(layer).__name__ not in READERS and not hasattr(layer, "layers"):
-            found.append(_refusal(layer, UnsupportedLayer(f"a {type(layer).__name__} is not supported"), []))
+        kind = type(layer).__name__
+        if kind not in READERS and not hasattr(layer, "layers"):
+            found.append(finding(Code.UNSUPPORTED_LAYER, layer.name, f"a {kind} is not supported"))
     return Inspection(None, (), {}, {}, frozenset(), frozenset(), tuple(found))
-
-
-def _walk(nodes: list[tuple[Any, list[str]]], input_type: FixedPoint, scale_bits: int | None) -> _Walk:
-    """Read layer by layer as `read` does, with a stand-in for each one that is refused."""
-    walk = _Walk(Builder(scale_bits=scale_bits))
-    outputs: dict[str, str] = {}
-    for at, (layer, sources) in enumerate(nodes):
-        before = len(walk.builder.layers)
-        readers = [other for other, names in nodes if layer.name in names]
-        ahead = readers[0] if len(readers) == 1 else None
-        node = Node(layer, tuple(outputs[s] for s in sources), at == len(nodes) - 1, ahead)
-        try:
-            outputs[layer.name] = _read_one(walk.builder, node, input_type)
-        except FpgamlError as error:
-            walk.refused[layer.name] = error
-            if not sources:  # without the input's shape nothing behind it has one
-                walk.builder.layers.clear()
-                break
-            outputs[layer.name] = _stand_in(walk, layer)
-        for made in walk.builder.layers[before:]:
-            walk.origin[made.name] = (layer.name, type(layer).__name__)
-    return walk
-
-
-def _read_one(builder: Builder, node: Node, input_type: FixedPoint) -> str:
-    layer = node.layer
-    if type(layer).__name__ == "InputLayer":
-        dims = tuple(layer.batch_shape[1:])
-        if any(n is None for n in dims):
-            raise UnsupportedLayer(f"the input has the dynamic shape {dims}; every axis but the images must be fixed")
-        wanted = re.sub(r"^(input_layer|input)(_\d+)?$", "image", layer.name)
-        return builder.add(Input(builder.name(wanted), (), dims, input_type))
-    reader = READERS.get(type(layer).__name__)
-    if reader is None:
-        raise UnsupportedLayer(unsupported(layer))
-    return reader(builder, node)
-
-
-def _stand_in(walk: _Walk, layer: Any) -> str:
-    output = layer.output if hasattr(layer, "output") else None
-    shape = tuple(n or 1 for n in output.shape[1:]) if output is not None else (1,)
-    made = walk.builder.name(layer.name)
-    walk.stand_ins.add(made)
-    return walk.builder.add(Input(made, (), shape, STAND_IN))
 
 
 def _guessed(layers: tuple[Layer, ...], stand_ins: set[str]) -> frozenset[str]:
@@ -155,58 +120,36 @@ def _guessed(layers: tuple[Layer, ...], stand_ins: set[str]) -> frozenset[str]:
 # --- findings -------------------------------------------------------------------------------------------------------
 
 
-def _findings(nodes: list[tuple[Any, list[str]]], walk: _Walk, input_type: FixedPoint) -> list[Finding]:
-    found = [
-        finding(
-            Code.INPUT_TYPE, "", f"a Keras file states no input type; {input_type} was taken, values in steps of "
-            f"{input_type.step:g}"
-        )
-    ]  # fmt: skip
-    names = [sources for _, sources in nodes]
-    for at, (layer, sources) in enumerate(nodes):
-        last = not any(layer.name in s for s in names)
-        window = _shape_before(nodes, sources)
-        seen = list(traps(layer, window, last=last, before=nodes[at - 1][0] if at else None))
-        error = walk.refused.get(layer.name)
+def _findings(graph: Graph, build: _Tolerant) -> list[Finding]:
+    kind = build.input_type
+    text = f"a Keras file states no input type; {kind} was taken, values in steps of {kind.step:g}"
+    found = [finding(Code.INPUT_TYPE, "", text)]
+    for node in graph:
+        before = graph.before(node)
+        shape = None if before is None else tuple(n or 1 for n in before.shape)
+        seen = list(traps(node.layer, shape, last=node.last, before=before and before.layer))
+        error = build.errors.get(node.name)
         if error is not None:
-            found.append(_refusal(layer, error, seen))
+            found.append(_refusal(node.name, error))
             seen = [trap for trap in seen if trap.code is not found[-1].code]
         found += [trap for trap in seen if trap.severity is not Severity.ERROR]
-    return found + _float32(walk)
+    return found + _float32(build)
 
 
-def _shape_before(nodes: list[tuple[Any, list[str]]], sources: list[str]) -> tuple[int, ...] | None:
-    for layer, _ in nodes:
-        if sources and layer.name == sources[0]:
-            return tuple(n or 1 for n in layer.output.shape[1:])
-    return None
+def _refusal(layer: str, error: FpgamlError) -> Finding:
+    """Return the error of a refused layer, under the code that it carries."""
+    return finding(Code(error.code or Code.UNSUPPORTED_LAYER), layer, "").refused(str(error))
 
 
-def _refusal(layer: Any, error: FpgamlError, seen: list[Finding]) -> Finding:
-    """Return the error of a refused layer, under the code of the trap it fell into."""
-    reason = str(error)
-    words = {
-        Code.USE_SIGMOID: "use_sigmoid", Code.QUANTIZED_CLIP: "is_quantized_clip", Code.FLOAT_WEIGHTS: "no quantizer",
-        Code.PYTHON_CODE: "Lambda", Code.BAD_WEIGHTS: "NaN", Code.ALPHA_AUTO: "alpha",
-        Code.MEAN_NOT_POWER_OF_TWO: "a mean over", Code.PO2_ACTIVATION: "po2", Code.STOCHASTIC: "random",
-        Code.QUANTIZED_BATCH_NORMALIZATION: "QBatchNormalization", Code.BATCH_NORMALIZATION: "BatchNormalization",
-    }  # fmt: skip
-    possible = {trap.code for trap in seen} | {Code.FLOAT_WEIGHTS, Code.PYTHON_CODE, Code.BAD_WEIGHTS}
-    for code, word in words.items():
-        if code in possible and word in reason:
-            return finding(code, layer.name, "").refused(reason)
-    return finding(Code.UNSUPPORTED_LAYER, layer.name, reason)
-
-
-def _float32(walk: _Walk) -> list[Finding]:
+def _float32(build: _Tolerant) -> list[Finding]:
     """Return the layers whose sums float32 cannot hold."""
-    guessed = _guessed(tuple(walk.builder.layers), walk.stand_ins)
+    guessed = _guessed(tuple(build.layers), build.stand_ins)
     return [
         finding(
-            Code.FLOAT32_LIMIT, walk.origin[name][0],
+            Code.FLOAT32_LIMIT, build.origin[name].name,
             f"its sums need up to {interval.bits} bits; float32, in which Keras computes, holds 24 and the sign"
         )
-        for name, interval in walk.builder.ranges.items()
+        for name, interval in build.ranges.items()
         if interval.size > FLOAT32_EXACT and name not in guessed
     ]  # fmt: skip
 

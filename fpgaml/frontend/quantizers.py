@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from qkeras import quantizers as theirs
 
 from fpgaml.errors import DataError, UnsupportedLayer
+from fpgaml.frontend.findings import Code
 from fpgaml.ir.accumulate import Interval
 from fpgaml.ir.fixed import Codes, FixedPoint, Floats, Overflow, Rounding, smallest
 from fpgaml.ir.network import Function, Weights
@@ -77,19 +78,23 @@ def tabulate(function: Callable[..., Any], x: Interval, where: str) -> tuple[Fix
             return sign
         raise UnsupportedLayer(
             f"layer {where!r}: its input has {x.bits} bits, too many to tabulate {_name_of(function)}; put a "
-            f"QActivation of quantized_bits with at most {EVALUATED_BITS} bits before it"
+            f"QActivation of quantized_bits with at most {EVALUATED_BITS} bits before it",
+            code=_trap_of(function),
         )
     codes = np.arange(x.low, x.high + 1)
     results = _evaluate(function, codes, x.fraction)
     if not np.array_equal(results, _evaluate(function, codes, x.fraction)):
-        raise UnsupportedLayer(f"layer {where!r}: {_name_of(function)} gives random results at inference too")
+        raise UnsupportedLayer(
+            f"layer {where!r}: {_name_of(function)} gives random results at inference too", code=Code.STOCHASTIC
+        )
     index = coarsest_index(codes, results, x.fraction)
     if index.width > INDEX_BITS:
         raise UnsupportedLayer(
             f"layer {where!r}: a table of {_name_of(function)} for its input needs {index.width} index bits, more than "
-            f"{INDEX_BITS}; put a QActivation of quantized_bits with at most {INDEX_BITS} bits before it"
+            f"{INDEX_BITS}; put a QActivation of quantized_bits with at most {INDEX_BITS} bits before it",
+            code=_trap_of(function),
         )
-    return index, _table(index, index.cast(codes, x.fraction), results, where, _name_of(function))
+    return index, _table(index, index.cast(codes, x.fraction), results, where, function)
 
 
 def coarsest_index(codes: Codes, results: Floats, fraction: int) -> FixedPoint:
@@ -120,19 +125,23 @@ def _tells_apart(kind: FixedPoint, codes: Codes, same: NDArray[np.bool_], fracti
     return bool((same | (index[1:] != index[:-1])).all())
 
 
-def _table(index: FixedPoint, at: Codes, results: Floats, where: str, name: str) -> Weights:
+def _table(index: FixedPoint, at: Codes, results: Floats, where: str, function: Any) -> Weights:
     """Return the table (2**index.width,) with `results` where `at` points, and their neighbours' elsewhere."""
     known, first = np.unique(at, return_index=True)
     every = np.arange(index.low, index.high + 1)
+    name, trap = _name_of(function), _trap_of(function)
     nearest = np.clip(np.searchsorted(known, every, side="right") - 1, 0, len(known) - 1)
     try:
         table = Weights.of(results[first[nearest]])
     except DataError as error:
-        raise UnsupportedLayer(f"layer {where!r}: the results of {name} are on no common grid: {error}") from error
+        raise UnsupportedLayer(
+            f"layer {where!r}: the results of {name} are on no common grid: {error}", code=trap
+        ) from error
     if table.type.width > RESULT_BITS:
         raise UnsupportedLayer(
             f"layer {where!r}: the results of {name} need {table.type.width} bits to be exact, more than "
-            f"{RESULT_BITS}; give it fewer bits or a smaller max_value"
+            f"{RESULT_BITS}; give it fewer bits or a smaller max_value",
+            code=trap,
         )
     return table
 
@@ -150,6 +159,13 @@ def _sign_table(function: Callable[..., Any], x: Interval) -> tuple[FixedPoint, 
 def _evaluate(function: Callable[..., Any], codes: Codes, fraction: int) -> Floats:
     values = np.ldexp(codes.astype(np.float64), -fraction).astype(np.float32)
     return np.asarray(function(values.reshape(1, -1)), np.float64).reshape(-1)
+
+
+def _trap_of(function: Any) -> str:
+    """Return the code of the trap that a function is whose table cannot be made; empty if it is none."""
+    if "po2" in _name_of(function):
+        return Code.PO2_ACTIVATION
+    return Code.USE_SIGMOID if getattr(function, "use_sigmoid", 0) else ""
 
 
 def _name_of(function: Any) -> str:
@@ -178,7 +194,8 @@ def _relu(quantizer: Any, where: str) -> Meaning | None:
     bits, integer, slope = int(quantizer.bits), int(quantizer.integer), float(quantizer.negative_slope)
     if not getattr(quantizer, "is_quantized_clip", True):
         raise UnsupportedLayer(
-            f"layer {where!r}: quantized_relu with is_quantized_clip=False is lost when QKeras saves it; leave it True"
+            f"layer {where!r}: quantized_relu with is_quantized_clip=False is lost when QKeras saves it; leave it True",
+            code=Code.QUANTIZED_CLIP,
         )
     if quantizer.use_sigmoid:
         return None
@@ -212,7 +229,8 @@ def _refuse_scale(quantizer: Any, where: str) -> None:
     if isinstance(alpha, str) or (alpha is not None and np.ndim(alpha) > 0):
         raise UnsupportedLayer(
             f"layer {where!r}: an activation quantizer must have alpha 1, another number or None, not {alpha!r}: "
-            "it would scale by the data it sees"
+            "it would scale by the data it sees",
+            code=Code.ALPHA_AUTO_PO2 if isinstance(alpha, str) and alpha == "auto_po2" else Code.ALPHA_AUTO,
         )
 
 
@@ -255,7 +273,8 @@ def quantized(quantizer: Any, values: ArrayLike, where: str, scale_bits: int | N
     if quantizer is None:
         raise UnsupportedLayer(
             f"{where} has no quantizer: the model is in floating point there; quantize it in training, or use "
-            "post-training quantization (fpgaml quantize MODEL --data ...)"
+            "post-training quantization (fpgaml quantize MODEL --data ...)",
+            code=Code.FLOAT_WEIGHTS,
         )
     name = type(quantizer).__name__
     if name == "quantized_ulaw":
@@ -270,7 +289,8 @@ def quantized(quantizer: Any, values: ArrayLike, where: str, scale_bits: int | N
     if automatic and scale_bits is None:
         raise UnsupportedLayer(
             f"{where}: {name} has alpha='auto', a scale in floating point that is on no grid; train with "
-            "alpha='auto_po2' or 1, or give scale_bits to round the scaled values to that many bits"
+            "alpha='auto_po2' or 1, or give scale_bits to round the scaled values to that many bits",
+            code=Code.ALPHA_AUTO,
         )
     found = np.asarray(quantizer(np.asarray(values, np.float32)), np.float64)
     return rounded(found, scale_bits) if automatic and scale_bits else found

@@ -34,7 +34,8 @@ from fpgaml.datasets.dataset import Array, Dataset
 from fpgaml.errors import ConfigError, nearest
 from fpgaml.exact.history import Epoch, History
 from fpgaml.frontend import store
-from fpgaml.frontend.folding import WEIGHTED, fold
+from fpgaml.frontend.folding import fold
+from fpgaml.frontend.graph import WEIGHTED, walk
 from fpgaml.training import build
 from fpgaml.training.fit import Teacher, evaluate, logits_model, predict, train
 from fpgaml.training.pruning import Pruner, cut_neurons
@@ -216,7 +217,7 @@ def _twin_of_survivors(
     pruned.set_weights(model.get_weights())
     Pruner(pruned, ramp=0, **settings).advance(1.0)
     quantized = twin(pruned, quantization, images)
-    for name, folded in fold(model)[0].items():
+    for name, folded in fold(walk(model))[0].items():
         quantized.get_layer(name).kernel.assign(folded.kernel)
     return quantized
 

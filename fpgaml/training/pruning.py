@@ -26,7 +26,7 @@ import tensorflow as tf
 from fpgaml.card.sections import Scope
 from fpgaml.datasets.dataset import Array
 from fpgaml.errors import ConfigError, UnsupportedLayer, nearest
-from fpgaml.frontend.folding import WEIGHTED
+from fpgaml.frontend.graph import WEIGHTED
 
 Layer = Any  # a Keras layer; Keras ships no types
 

@@ -34,7 +34,7 @@ from fpgaml.errors import ConfigError, FormatError
 from fpgaml.exact.comparison import classify
 from fpgaml.exact.emulate import run
 from fpgaml.exact.pareto import pareto
-from fpgaml.frontend.folding import WEIGHTED
+from fpgaml.frontend.graph import WEIGHTED
 from fpgaml.frontend.read import read
 from fpgaml.training.compression import compress
 from fpgaml.training.fit import split_of

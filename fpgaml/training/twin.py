@@ -15,7 +15,7 @@ not used (it drops biases' quantizers, and on Keras 3 fails for functional model
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -25,9 +25,9 @@ import qkeras
 from fpgaml.card.sections import LayerQuantization, Quantization
 from fpgaml.datasets.dataset import Array
 from fpgaml.errors import ConfigError, UnsupportedLayer, nearest
-from fpgaml.frontend.folding import WEIGHTED, Folded, fold, fused_activation, source_of
+from fpgaml.frontend.folding import Folded, fold
+from fpgaml.frontend.graph import WEIGHTED, Graph, Layer, Node, activation_of, walk
 
-Layer = Any  # a Keras layer; Keras and QKeras ship no types
 Quantizer = Any  # a QKeras quantizer object
 
 AVERAGES = (keras.layers.AveragePooling1D, keras.layers.AveragePooling2D)
@@ -53,19 +53,20 @@ def twin(model: keras.Model, quantization: Quantization, images: Array) -> keras
     Raises: ConfigError if a quantizer cannot be made; UnsupportedLayer for a layer that has no quantized form.
     """
     functional = keras.Model(model.inputs[0], model.outputs[0], name=model.name)  # a Sequential has no graph to walk
-    _check_names(functional, quantization)
-    folded, gone = fold(functional)
-    last = _last_weighted(functional)
+    graph = walk(functional)
+    _check_names(graph, quantization)
+    folded, gone = fold(graph)
+    logits = next((node for node in reversed(list(graph)) if isinstance(node.layer, WEIGHTED)), None)
     ranges = _Ranges(functional, images[:CALIBRATION_IMAGES])
     stands_for: dict[str, tuple[Layer, ...]] = {}
-    for layer in functional.layers:
-        if isinstance(layer, keras.layers.InputLayer):
+    for node in graph:
+        if isinstance(node.layer, keras.layers.InputLayer):
             continue
-        if layer.name in gone:
-            stands_for[layer.name] = ()
+        if node.name in gone:
+            stands_for[node.name] = ()
             continue
-        own = quantization.of(_owner(layer, quantization))
-        stands_for[layer.name] = _replace(layer, own, folded, ranges, final=layer is last)
+        own = quantization.of(_owner(graph, node, quantization))
+        stands_for[node.name] = _replace(node, own, folded, ranges, final=node is logits)
 
     def call(layer: Layer, *inputs: Any, **options: Any) -> Any:
         if layer.name not in stands_for:
@@ -148,28 +149,29 @@ def quantized_kernel(layer: Layer) -> Array | None:
 
 
 def _replace(
-    layer: Layer, own: LayerQuantization, folded: Mapping[str, Folded], ranges: _Ranges, *, final: bool
+    node: Node, own: LayerQuantization, folded: Mapping[str, Folded], ranges: _Ranges, *, final: bool
 ) -> tuple[Layer, ...]:
     """Return the layers that stand for one float layer."""
+    layer = node.layer
     match layer:
         case keras.layers.Dense() | keras.layers.Conv1D() | keras.layers.Conv2D() | keras.layers.DepthwiseConv2D():
             made = _weighted(layer, own, folded[layer.name])
-            fused = fused_activation(layer)
+            fused = activation_of(layer)
             if fused in FINAL:
                 return made, keras.layers.Activation(fused, name=f"{layer.name}_{fused}")
-            if fused == "linear" and (final or _is_activated(layer)):
+            if fused == "linear" and (final or _is_activated(node)):
                 return (made,)
-            return made, _active(f"{layer.name}_{fused}", fused, own, ranges.of(layer))
+            return made, _active(f"{layer.name}_{fused}", fused, own, ranges.of(node))
         case keras.layers.Activation() | keras.layers.ReLU() | keras.layers.LeakyReLU() | keras.layers.Softmax():
-            kind = fused_activation(layer)
-            if kind in FINAL and not layer._outbound_nodes:
+            kind = activation_of(layer)
+            if kind in FINAL and node.last:
                 return (keras.layers.Activation(kind, name=layer.name),)
             if kind == "leaky_relu":
                 slope = keras.layers.LeakyReLU(negative_slope=float(layer.negative_slope), name=f"{layer.name}_slope")
-                return slope, _active(layer.name, "linear", own, ranges.of(layer))
-            return (_active(layer.name, kind, own, ranges.of(layer)),)
+                return slope, _active(layer.name, "linear", own, ranges.of(node))
+            return (_active(layer.name, kind, own, ranges.of(node)),)
         case _ if isinstance(layer, AVERAGES):
-            values = ranges.of(layer)
+            values = ranges.of(node)
             kind = "relu" if float(values.min()) >= 0 else "linear"
             return _again(layer), _active(f"{layer.name}_round", kind, own, values)
         case _ if isinstance(layer, UNCHANGED):
@@ -238,10 +240,10 @@ class _Ranges:
     """The float activations of some images at any layer."""
 
     def __init__(self, model: keras.Model, images: Array) -> None:
-        self._probe: Callable[[Layer], Any] = lambda layer: keras.Model(model.inputs[0], layer.output)(images)
+        self._model, self._images = model, images
 
-    def of(self, layer: Layer) -> Array:
-        return np.asarray(self._probe(layer))
+    def of(self, node: Node) -> Array:
+        return np.asarray(keras.Model(self._model.inputs[0], node.output)(self._images))
 
 
 def _again(layer: Layer) -> Layer:
@@ -249,39 +251,26 @@ def _again(layer: Layer) -> Layer:
     return layer.__class__.from_config(layer.get_config())
 
 
-def _readers(layer: Layer) -> list[Layer]:
-    return [node.operation for node in layer._outbound_nodes]
-
-
-def _is_activated(layer: Layer) -> bool:
+def _is_activated(node: Node) -> bool:
     """Return whether only an activation (after batch normalization, if any) reads this layer."""
-    readers = _readers(layer)
-    if len(readers) == 1 and isinstance(readers[0], keras.layers.BatchNormalization):
-        return _is_activated(readers[0])
+    if node.ahead and isinstance(node.ahead.layer, keras.layers.BatchNormalization):
+        return _is_activated(node.ahead)
     kinds = (keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.Softmax)
-    return bool(readers) and all(isinstance(reader, kinds) for reader in readers)
+    return bool(node.readers) and all(isinstance(reader.layer, kinds) for reader in node.readers)
 
 
-def _last_weighted(model: keras.Model) -> Layer | None:
-    """Return the layer that gives the logits: the last one with weights."""
-    weighted = [layer for layer in model.layers if isinstance(layer, WEIGHTED)]
-    return weighted[-1] if weighted else None
-
-
-def _owner(layer: Layer, quantization: Quantization) -> str:
+def _owner(graph: Graph, node: Node, quantization: Quantization) -> str:
     """Return the name under which the card sets this layer: an activation `fc1_relu` belongs to `fc1`."""
-    if layer.name in quantization.layers or not hasattr(layer, "_inbound_nodes"):
-        return str(layer.name)
-    at: Layer = layer
-    while not isinstance(at, WEIGHTED) and at._inbound_nodes and at._inbound_nodes[-1].parent_nodes:
-        at = source_of(at)
+    at: Node | None = node
+    while at is not None:
         if at.name in quantization.layers:
-            return str(at.name)
-    return str(layer.name)
+            return at.name
+        at = None if isinstance(at.layer, WEIGHTED) else graph.before(at)
+    return node.name
 
 
-def _check_names(model: keras.Model, quantization: Quantization) -> None:
-    names = [layer.name for layer in model.layers]
+def _check_names(graph: Graph, quantization: Quantization) -> None:
+    names = list(graph.nodes)
     for name in quantization.layers:
         if name not in names:
             raise ConfigError(f"quantization.layers.{name}: the model has no layer {name!r}{nearest(name, names)}")

@@ -121,7 +121,7 @@ def test_a_quantized_network_is_exact_at_its_own_types():
         ),
         (
             lambda: sequential((5,), L.Dense(3), L.ReLU(max_value=6.0, name="r6")),
-            "layer 'r6': ReLU must have no max_value, threshold or negative_slope",
+            "layer 'r6': a ReLU must have no max_value and no threshold",
         ),
     ],
 )

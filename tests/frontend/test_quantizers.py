@@ -6,8 +6,9 @@ import qkeras
 
 from fpgaml.errors import UnsupportedLayer
 from fpgaml.exact import emulate
+from fpgaml.frontend.graph import Node
 from fpgaml.frontend.quantizers import Rounded, meaning, quantized, tabulate
-from fpgaml.frontend.read import Builder, _quantized_activation
+from fpgaml.frontend.read import Exact
 from fpgaml.ir.accumulate import Interval, tensor_types
 from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
 from fpgaml.ir.network import Input, Network
@@ -54,18 +55,13 @@ SETTINGS = [
 
 @pytest.mark.parametrize("quantizer", SETTINGS, ids=lambda q: type(q).__name__)
 def test_meaning_equals_qkeras_on_every_code(quantizer):
-    build = Builder()
-    build.add(Input("x", (), (1,), WIDE))
-    _quantized_activation(build, _Node(), "x", quantizer, "a")
+    build = Exact()
+    build.put(Input("x", (), (1,), WIDE))
+    build.cast(Node("a", None, ("x",), (), None), quantizer, "x", "a")
     network = Network("n", tuple(build.layers))
     expected = np.asarray(quantizer(WIDE.decode(CODES).astype(np.float32)), np.float64)
     kind = tensor_types(network)[network.output.name]
     np.testing.assert_array_equal(kind.decode(emulate.run(network, CODES[:, None])[:, 0]), expected)
-
-
-class _Node:
-    class layer:
-        name = "a"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import qkeras
 from fpgaml.errors import DataError, UnsupportedLayer
 from fpgaml.exact import emulate
 from fpgaml.frontend import store
-from fpgaml.frontend.layer_outputs import layer_outputs
+from fpgaml.frontend.graph import layer_outputs
 from fpgaml.frontend.read import PIXEL, TableTypes, read
 from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding

@@ -9,6 +9,7 @@ from fpgaml.card.toml import card_of
 from fpgaml.errors import ConfigError, FormatError, UnsupportedLayer
 from fpgaml.frontend import store
 from fpgaml.frontend.folding import fold
+from fpgaml.frontend.graph import walk
 from fpgaml.training.build import build
 from fpgaml.training.twin import best_integer, quantizer, size, twin
 
@@ -139,7 +140,7 @@ def test_layers_without_quantized_form():
     image = keras.Input((8, 8, 1), name="image")
     lonely = keras.layers.BatchNormalization(name="bn")(keras.layers.MaxPooling2D(name="mp")(image))
     with pytest.raises(UnsupportedLayer) as caught:
-        fold(keras.Model(image, lonely))
+        fold(walk(keras.Model(image, lonely)))
     assert str(caught.value) == (
         "layer 'bn': batch normalization must directly follow a dense or convolution layer without activation, "
         "to be folded into it; it follows 'mp'"
