@@ -25,7 +25,7 @@ from fpgaml.frontend.folding import Folded, fold
 from fpgaml.frontend.graph import Node, activation_of, layer_outputs, walk
 from fpgaml.frontend.readers import READERS, Builder, Padding, Reader
 from fpgaml.ir.fixed import FixedPoint, Floats
-from fpgaml.ir.floatmodel import TYPED, FloatLayer, FloatModel
+from fpgaml.ir.floatmodel import FloatLayer, FloatModel
 from fpgaml.ir.network import (
     Activation,
     AveragePool,
@@ -37,6 +37,7 @@ from fpgaml.ir.network import (
     MaxPool,
     Shape,
     Weights,
+    has_own_type,
 )
 
 BATCH = 500  # images whose activations are held at a time
@@ -124,7 +125,7 @@ class Real(Builder):
         self, kind: type[Layer], name: str, sources: tuple[str, ...], arrays: Mapping[str, Floats], **settings: Any
     ) -> str:
         """Append a layer and return its name."""
-        types = {"type": ANY_TYPE} if issubclass(kind, TYPED) else {}
+        types = {"type": ANY_TYPE} if has_own_type(kind) else {}
         weights = {field: Weights(np.zeros(values.shape, np.int64), ANY_TYPE) for field, values in arrays.items()}
         alike = kind(name, sources, **settings, **types, **weights)
         self.shapes[name] = alike.shape(*(self.shapes[s] for s in sources))
