@@ -38,6 +38,7 @@ class Code(StrEnum):
     NAME_LIES = "name-lies"
     RENAMED = "renamed"
     ROUNDED_TO_A_GRID = "rounded-to-a-grid"
+    CHANGED_ON_READING = "changed-on-reading"
     LEFT_OUT = "left-out"
     SOFTMAX_LEFT_OUT = "softmax-left-out"
     SIGMOID_LEFT_OUT = "sigmoid-left-out"
@@ -150,6 +151,7 @@ RULES: dict[Code, Rule] = {
         "rounds to types it guesses, silently",
         "where Keras must be the reference, use what is on a grid: the quantized layer or activation",
     ),
+    Code.CHANGED_ON_READING: Rule(_INFO, "reads it in another form that computes the same", "may refuse it", "nothing"),
     Code.LEFT_OUT: Rule(_INFO, "leaves it out: it does nothing at inference", "leaves it out", "nothing"),
     Code.SOFTMAX_LEFT_OUT: Rule(
         _INFO,

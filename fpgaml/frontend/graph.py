@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from typing import Any
 
 import keras
@@ -33,20 +35,28 @@ WEIGHTED = (
 )
 
 
+NOTES = "_fpgaml_notes"  # the attribute of a model that says what was done to it on reading
+
+
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One use of a Keras layer: the names of the nodes it reads, the nodes that read it, and its output tensor."""
+    """One use of a Keras layer: the names of the nodes it reads, the nodes that read it, and its output tensor.
+
+    `arguments` are the tensors and settings that the layer was called with, as Keras keeps them.
+    """
 
     name: str
     layer: Layer
     sources: tuple[str, ...]
     readers: tuple[Node, ...]
     output: Any
+    arguments: Any = None
 
     @property
     def kind(self) -> str:
-        """The class of the layer."""
-        return type(self.layer).__name__
+        """The class of the layer; that of an operator on tensors begins with "ops."."""
+        name = type(self.layer).__name__
+        return name if self.layer is None or isinstance(self.layer, keras.layers.Layer) else f"ops.{name}"
 
     @property
     def last(self) -> bool:
@@ -63,12 +73,20 @@ class Node:
         """The output's shape without the images axis; None where it is open."""
         return tuple(self.output.shape[1:])
 
+    @property
+    def numbers(self) -> list[float]:
+        """The numbers among what the layer was called with."""
+        arguments = (*self.arguments.args, *self.arguments.kwargs.values())
+        numbers = [one for one in arguments if isinstance(one, (int, float, np.number))]
+        return [float(one) for one in numbers if not isinstance(one, bool)]
+
 
 @dataclass(frozen=True)
 class Graph:
     """The nodes of a model in the order of execution, by name; the first is its input."""
 
     nodes: dict[str, Node]
+    notes: tuple[str, ...] = ()  # what was done to the model on reading it
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes.values())
@@ -80,43 +98,117 @@ class Graph:
         """Return the first node that `node` reads; None for the input."""
         return self.nodes[node.sources[0]] if node.sources else None
 
+    @property
+    def input(self) -> Node:
+        """The first node."""
+        return next(iter(self.nodes.values()))
+
+    @property
+    def output(self) -> Node:
+        """The last node."""
+        return next(node for node in self.nodes.values() if node.last)
+
 
 def walk(model: Any) -> Graph:
-    """Return the graph of a Sequential or functional model.
+    """Return the graph of a Sequential or functional model; models inside the model are flattened into it.
 
-    Raises: UnsupportedLayer for several inputs or outputs, shared layers and nested models.
+    A layer that is used more than once has a node for each use.
+
+    Raises: UnsupportedLayer for several inputs or outputs, and for a model that has no graph.
     """
-    if not getattr(model, "built", True) or not getattr(model, "inputs", None):
+    if isinstance(model, keras.Sequential) and not model.inputs:
         raise UnsupportedLayer("the model has no input shape yet; build it, or give it an Input layer")
+    _functional(model)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise UnsupportedLayer(
             f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is supported"
         )
-    depths = (getattr(model, "_functional", None) or model)._nodes_by_depth
-    steps = [step for depth in sorted(depths, reverse=True) for step in depths[depth]]
-    seen: set[str] = set()
-    for step in steps:
-        layer = step.operation
-        if layer.name in seen:
-            raise UnsupportedLayer(f"layer {layer.name!r} is used more than once; shared layers are not supported")
+    model = flat(model)
+    return _linked(_steps(model), getattr(model, NOTES, ()))
+
+
+def flat(model: Any) -> Any:
+    """Return a Sequential or functional model without models inside; the same one if there are none.
+
+    Raises: UnsupportedLayer for a model inside that has no graph.
+    """
+    inside = [step.operation for step in _steps(model) if hasattr(step.operation, "layers")]
+    if not inside:
+        return model
+    names: set[str] = set()
+    inputs = [keras.Input(batch_shape=one.shape, name=one._keras_history.operation.name) for one in model.inputs]
+    names.update(one._keras_history.operation.name for one in inputs)
+    found = keras.Model(inputs, _run(model, inputs, {}, names), name=model.name)
+    notes = tuple(f"the model {one.name!r} in the model is flattened" for one in inside)
+    setattr(found, NOTES, (*getattr(model, NOTES, ()), *notes))
+    return found
+
+
+def _steps(model: Any) -> list[Any]:
+    """Return Keras' own nodes of a model, in the order of execution."""
+    depths = _functional(model)._nodes_by_depth
+    return [step for depth in sorted(depths, reverse=True) for step in depths[depth]]
+
+
+def _functional(model: Any) -> Any:
+    """Return the functional model behind a Sequential one. Raises: UnsupportedLayer if it has no graph."""
+    found = getattr(model, "_functional", None) or model
+    if not hasattr(found, "_nodes_by_depth"):
+        raise UnsupportedLayer(
+            f"model {model.name!r} is a {type(model).__name__}, a class whose Python code says what it does; build it "
+            "of layers instead, as a Sequential or functional model"
+        )
+    return found
+
+
+def _run(model: Any, inputs: list[Any], used: dict[int, Layer], names: set[str]) -> list[Any]:
+    """Call every layer of a model on new tensors, those of models inside it too; return the outputs."""
+
+    def call(layer: Layer, *args: Any, **options: Any) -> Any:
         if hasattr(layer, "layers"):
-            raise UnsupportedLayer(f"layer {layer.name!r} is a model inside the model; flatten it first")
-        seen.add(layer.name)
-    return _linked(steps)
+            found = _run(layer, keras.tree.flatten((args, options)), used, names)
+            return found[0] if len(found) == 1 else found
+        if id(layer) not in used:
+            used[id(layer)] = layer if layer.name not in names else _renamed(layer, names)
+            names.add(used[id(layer)].name)
+        return used[id(layer)](*args, **options)
+
+    graph = _functional(model)
+    return list(keras.tree.flatten(graph._run_through_graph(inputs, operation_fn=lambda layer: partial(call, layer))))
 
 
-def _linked(steps: list[Any]) -> Graph:
+def _renamed(layer: Layer, names: set[str]) -> Layer:
+    """Return a copy of a layer under a name that no other has."""
+    number = next(n for n in count(2) if f"{layer.name}_{n}" not in names)
+    made = type(layer).from_config({**layer.get_config(), "name": f"{layer.name}_{number}"})
+    made.build(layer.input.shape if not isinstance(layer.input, list) else [one.shape for one in layer.input])
+    made.set_weights(layer.get_weights())
+    return made
+
+
+def _linked(steps: list[Any], notes: tuple[str, ...]) -> Graph:
     """Return the graph of Keras' own nodes, which are in the order of execution."""
-    sources = {
-        step.operation.name: tuple(tensor._keras_history.operation.name for tensor in step.input_tensors)
-        for step in steps
-    }
+    names: dict[int, str] = {}
+    for step in steps:
+        name, number = step.operation.name, 2
+        while name in names.values():
+            name, number = f"{step.operation.name}_{number}", number + 1
+        names[id(step)] = name
+    sources = {names[id(step)]: tuple(names[id(_maker(one))] for one in step.input_tensors) for step in steps}
     made: dict[str, Node] = {}
     for step in reversed(steps):
-        name = step.operation.name
+        name = names[id(step)]
         readers = tuple(made[other] for other in sources if name in sources[other])
-        made[name] = Node(name, step.operation, sources[name], readers, step.outputs[0])
-    return Graph({name: made[name] for name in sources})
+        made[name] = Node(name, step.operation, sources[name], readers, step.outputs[0], step.arguments)
+    twice = {step.operation.name for step in steps if names[id(step)] != step.operation.name}
+    uses = (f"layer {name!r} is used more than once: each use is a layer of its own" for name in sorted(twice))
+    return Graph({name: made[name] for name in sources}, (*notes, *uses))
+
+
+def _maker(tensor: Any) -> Any:
+    """Return Keras' own node that gives a tensor."""
+    history = tensor._keras_history
+    return history.operation._inbound_nodes[history.node_index]
 
 
 def layer_outputs(model: Any, names: dict[str, str], values: Any) -> dict[str, Floats]:
@@ -127,7 +219,7 @@ def layer_outputs(model: Any, names: dict[str, str], values: Any) -> dict[str, F
     if not names:
         return {}
     graph = walk(model)
-    probe = keras.Model(model.inputs[0], {key: graph[name].output for key, name in names.items()})
+    probe = keras.Model(graph.input.output, {key: graph[name].output for key, name in names.items()})
     found = probe(np.asarray(values, np.float32), training=False)
     return {key: np.asarray(value, np.float64) for key, value in found.items()}
 

@@ -124,6 +124,7 @@ def _findings(graph: Graph, build: _Tolerant) -> list[Finding]:
     kind = build.input_type
     text = f"a Keras file states no input type; {kind} was taken, values in steps of {kind.step:g}"
     found = [finding(Code.INPUT_TYPE, "", text)]
+    found += [finding(Code.CHANGED_ON_READING, "", note) for note in graph.notes]
     for node in graph:
         before = graph.before(node)
         shape = None if before is None else tuple(n or 1 for n in before.shape)
@@ -351,7 +352,7 @@ def what_it_does(layer: Any) -> str:
 @contextmanager
 def logits_bare(model: Any) -> Iterator[None]:
     """Take a softmax or sigmoid that is part of the last layer out of it, inside the block."""
-    last = model.layers[-1]
+    last = walk(model).output.layer
     name = getattr(getattr(last, "activation", None), "__name__", "")
     inside = name in ("softmax", "sigmoid") and not isinstance(last, (keras.layers.Activation, keras.layers.Softmax))
     kept = getattr(last, "activation", None)

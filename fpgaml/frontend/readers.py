@@ -34,6 +34,7 @@ class Builder(ABC):
 
     def read(self, graph: Graph) -> None:
         """Add the layers of every node."""
+        self.notes += graph.notes
         for node in graph:
             before = len(self.shapes)
             try:
@@ -132,15 +133,18 @@ def _input(build: Builder, node: Node) -> str:
 
 
 def dense(build: Builder, node: Node) -> str:
+    """Read a matrix product."""
     return build.weighted(node, Dense, {})
 
 
 def conv(build: Builder, node: Node) -> str:
+    """Read a convolution in one or two dimensions."""
     must_be_plain(node.layer)
     return build.weighted(node, Conv, window_settings(build, node, node.layer.kernel_size))
 
 
 def depthwise(build: Builder, node: Node) -> str:
+    """Read a convolution of each channel by itself."""
     must_be_plain(node.layer)
     return build.weighted(node, DepthwiseConv, depthwise_settings(build, node))
 
@@ -249,6 +253,7 @@ def pairwise(build: Builder, node: Node, kind: type[NetworkLayer]) -> str:
 
 
 def activation(build: Builder, node: Node) -> str:
+    """Read a layer that is a function or a quantizer."""
     return build.activate(node, node.layer.activation, build.source(node), build.name(node.name))
 
 

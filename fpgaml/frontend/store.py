@@ -6,6 +6,7 @@ that a file brings along: a Lambda, or a class of a module other than Keras and 
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 import zipfile
@@ -19,9 +20,11 @@ from qkeras.utils import _add_supported_quantized_objects
 
 from fpgaml.errors import DataError, FormatError, UnsupportedLayer
 from fpgaml.frontend import legacy
+from fpgaml.frontend.findings import Code
+from fpgaml.frontend.graph import flat
 from fpgaml.whole import made_whole
 
-CODE = ("Lambda", "TFOpLambda", "SlicingOpLambda", "__lambda__")
+CODE = ("Lambda", "__lambda__")
 TRUSTED = ("keras", "qkeras", "builtins")  # modules whose classes a file may name
 UNKNOWN = ("synchronized", "renorm", "renorm_clipping", "renorm_momentum")  # to QDenseBatchnorm, which writes them
 UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, IndexError, zipfile.BadZipFile)
@@ -33,19 +36,55 @@ def save(model: keras.Model, path: Path) -> None:
         model.save(part)
 
 
-def load(path: Path) -> keras.Model:
-    """Read a ``.keras`` or ``.h5`` model, float or QKeras, of Keras 2 or 3.
+def load(path: Path, weights: Path | None = None) -> keras.Model:
+    """Read a ``.keras`` or ``.h5`` model, float or QKeras, of Keras 2 or 3; models inside it are flattened.
+
+    weights: the file of the weights, for a model that is only described (``.json``).
 
     Raises: DataError if there is no such file; FormatError if it is no Keras model; UnsupportedLayer if it brings
     Python code along.
     """
-    if not path.is_file():
-        raise DataError(f"model file {path} does not exist")
+    for one in (path, weights):
+        if one is not None and not one.exists():
+            raise DataError(f"model file {one} does not exist")
+    if why := no_model(path, weights):
+        raise FormatError(f"{path} {why}")
     try:
-        return _load_h5(path) if h5py.is_hdf5(path) else _load_keras(path)
+        if path.suffix == ".json":
+            assert weights is not None
+            return _load_described(path, weights)
+        found = _load_h5(path) if h5py.is_hdf5(path) else _load_keras(path)
+        if weights is not None:
+            found.load_weights(weights)
+        return flat(found)
     except UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FormatError(f"{path} is not a Keras model that can be read: {reason}") from error
+
+
+def no_model(path: Path, weights: Path | None = None) -> str:
+    """Return what a file or folder is that is no Keras model, and what to do, as the rest of a sentence; else empty."""
+    if path.is_dir():
+        what = "a SavedModel of TensorFlow, which holds compiled functions" if is_saved_model(path) else "a folder"
+        return f"is {what}; save the model as one file, model.save('model.keras'), and name that"
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head.startswith(b"version https://git-lfs"):
+        return "is a pointer of Git LFS, not the model itself; fetch it with git lfs pull"
+    if path.suffix == ".onnx":
+        return "is an ONNX model; fpgaml reads Keras models, .keras or .h5"
+    if head[4:8] == b"TFL3":
+        return "is a TensorFlow Lite model, whose layers are fused and rounded; name the Keras model it was made from"
+    if path.suffix in (".pt", ".pth"):
+        return "is a PyTorch model; fpgaml reads Keras models, .keras or .h5"
+    if path.suffix == ".json" and weights is None:
+        return "describes a model without its weights; name their file with --weights"
+    return ""
+
+
+def is_saved_model(path: Path) -> bool:
+    """Return whether a folder is a SavedModel of TensorFlow."""
+    return any((path / name).is_file() for name in ("saved_model.pb", "keras_metadata.pb"))
 
 
 def written_layers(path: Path) -> list[tuple[str, str, bool]]:
@@ -79,13 +118,17 @@ def _own_code(entry: dict[str, Any]) -> bool:
     kind, module = entry["class_name"], str(entry.get("module") or "")
     if kind in CODE:
         return True
-    return bool(module) and module.split(".")[0] not in TRUSTED
+    return bool(module) and module.split(".")[0] not in TRUSTED and kind != legacy.PRUNING
 
 
 def _load_keras(path: Path) -> keras.Model:
     with zipfile.ZipFile(path) as archive:
         config = json.loads(archive.read("config.json"))
-    refuse_code(config)
+        version = json.loads(archive.read("metadata.json"))["keras_version"]
+        refuse_code(config)
+        if legacy.is_old(version):
+            with h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as weights:
+                return legacy.rebuild(config, legacy.Numbered(weights))
     with tempfile.TemporaryDirectory() as folder:
         if any([_take_unknown(one) for one in _objects(config)]):
             path = _with_config(path, config, Path(folder) / "model.keras")
@@ -96,11 +139,25 @@ def _load_h5(path: Path) -> keras.Model:
     with h5py.File(path, "r") as file:
         config = legacy.config_of(file)
         refuse_code(config)
-        if legacy.is_old(file) or any(_take_unknown(one) for one in _objects(config)):
-            return legacy.rebuild(file)
+        old = legacy.is_old(legacy.text_of(file.attrs.get("keras_version", "3")))
+        if old or any(_take_unknown(one) for one in _objects(config)):
+            return legacy.rebuild(config, legacy.Named(file["model_weights"]))
     if path.suffix not in (".h5", ".hdf5"):
         raise FormatError(f"{path} is an HDF5 file; rename it to {path.with_suffix('.h5').name}")
     return keras.saving.load_model(path, custom_objects=_known(), compile=False, safe_mode=True)
+
+
+def _load_described(path: Path, weights: Path) -> keras.Model:
+    """Return the model that a JSON file describes, with weights of another file."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    refuse_code(config)
+    if legacy.is_old(str(config.get("keras_version", "3"))):
+        with h5py.File(weights, "r") as file:
+            group = file.get("model_weights", file)
+            return legacy.rebuild(config, legacy.Numbered(group) if "layers" in group else legacy.Named(group))
+    found = keras.saving.deserialize_keras_object(config, custom_objects=_known(), safe_mode=True)
+    found.load_weights(weights)
+    return flat(found)
 
 
 def _take_unknown(one: dict[str, Any]) -> bool:
@@ -136,13 +193,15 @@ def refuse_code(config: Any) -> None:
         if kind in CODE:
             raise UnsupportedLayer(
                 f"layer {name!r} is a {kind.strip('_')}: it holds Python code, which fpgaml never runs; use a built-in "
-                "layer"
+                "layer",
+                code=Code.PYTHON_CODE,
             )
         module = one.get("module")
-        if module and module.split(".")[0] not in TRUSTED:
+        if module and module.split(".")[0] not in TRUSTED and kind != legacy.PRUNING:
             raise UnsupportedLayer(
                 f"{kind} {name!r} comes from the Python module {module!r}, which fpgaml never imports; use layers of "
-                "Keras and QKeras"
+                "Keras and QKeras",
+                code=Code.PYTHON_CODE,
             )
 
 

@@ -193,12 +193,8 @@ def test_the_table_says_what_a_layer_does():
             lambda: keras.Model([a := keras.Input((3,)), b := keras.Input((3,))], L.Add()([a, b])),
             "the model has 2 inputs and 1 outputs; one of each is supported",
         ),
-        (
-            lambda: model((3,), keras.Sequential([keras.Input((3,)), qkeras.QDense(3, **WEIGHTS)], name="inner")),
-            "layer 'inner' is a model inside the model; flatten it first",
-        ),
     ],
-    ids=["two inputs", "nested model"],
+    ids=["two inputs"],
 )
 def test_graphs_that_are_refused_still_give_a_table(make, message):
     found = look(make())

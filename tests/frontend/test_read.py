@@ -86,6 +86,15 @@ def quantized_dense(**quantizers):
     return sequential((8,), qkeras.QDense(4, name="fc", **{**WEIGHTS, **quantizers}))
 
 
+def shared():
+    x, layer = keras.Input((3,)), qkeras.QDense(3, name="twice", **WEIGHTS)
+    return randomized(keras.Model(x, layer(layer(x))))
+
+
+def nested():
+    return sequential((3,), keras.Sequential([keras.Input((3,)), qkeras.QDense(3, **WEIGHTS)], name="inner"))
+
+
 MODELS = {
     "mlp": sequential(
         (8,), qkeras.QDense(5, name="fc", **WEIGHTS), qkeras.QActivation(RELU), qkeras.QDense(3, **WEIGHTS), L.Softmax()
@@ -119,6 +128,8 @@ MODELS = {
         (8,), qkeras.QDense(5, **WEIGHTS), L.LeakyReLU(negative_slope=0.25), qkeras.QDense(3, **WEIGHTS)
     ),
     "skip connections": skip(),
+    "a layer used twice": shared(),
+    "a model in a model": nested(),
     "three branches": three(),
     "gate": gate(),
     "depthwise 1d": sequential((9, 3), quantized_depthwise_1d()),
@@ -205,21 +216,10 @@ def two_inputs():
     return keras.Model([a, b], L.Add()([a, b]))
 
 
-def shared():
-    x, layer = keras.Input((3,)), qkeras.QDense(3, name="twice", **WEIGHTS)
-    return keras.Model(x, layer(layer(x)))
-
-
-def nested():
-    return sequential((3,), keras.Sequential([keras.Input((3,)), qkeras.QDense(3, **WEIGHTS)], name="inner"))
-
-
 @pytest.mark.parametrize(
     ("model", "message"),
     [
         (two_inputs(), "the model has 2 inputs and 1 outputs; one of each is supported"),
-        (shared(), "layer 'twice' is used more than once; shared layers are not supported"),
-        (nested(), "layer 'inner' is a model inside the model; flatten it first"),
         (
             sequential((3,), L.Lambda(lambda x: x, name="code")),
             "layer 'code' is a Lambda: it holds Python code, which fpgaml never runs; use a built-in layer",
@@ -239,7 +239,7 @@ def nested():
             "or use post-training quantization (fpgaml quantize MODEL --data ...)",
         ),
     ],
-    ids=["two inputs", "shared layer", "nested model", "Lambda", "dynamic shape", "mean on no grid", "float weights"],
+    ids=["two inputs", "Lambda", "dynamic shape", "mean on no grid", "float weights"],
 )
 def test_refused_models(model, message):
     with pytest.raises(UnsupportedLayer) as caught:
