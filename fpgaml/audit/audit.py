@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from fpgaml.backend import cpp, hls4ml, stock
-from fpgaml.datasets.proof_images import Images, load_images
+from fpgaml.datasets.proof_images import IMAGES, Images, load_images
 from fpgaml.errors import ConfigError, ConversionMismatch, FormatError, FpgamlError, UnsupportedLayer
 from fpgaml.exact import emulate
 from fpgaml.exact.agreement import decoded, hold
@@ -33,7 +33,6 @@ from fpgaml.target.design import Design
 from fpgaml.target.toolchain import Backend
 
 DESIGN = Design(Backend.VITIS, "xc7z020clg400-1")
-IMAGES = 500
 Progress = Callable[[str], None]
 
 

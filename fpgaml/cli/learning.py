@@ -12,9 +12,7 @@ import typer
 from rich.status import Status
 from rich.table import Table
 
-from fpgaml.backend import cpp
 from fpgaml.cli.console import Card, Commands, out, wide
-from fpgaml.datasets.sources import load_data
 from fpgaml.errors import BitMismatch, ConfigError, FormatError
 
 if TYPE_CHECKING:
@@ -42,6 +40,7 @@ def trials(
     output: Base = None,
 ) -> None:
     """Train several times: mean and spread of the accuracy, in float and in hardware. What is done is kept."""
+    from fpgaml.backend import cpp
     from fpgaml.card.toml import load_card
     from fpgaml.flow.steps import check_teacher
     from fpgaml.report import classification
@@ -65,7 +64,7 @@ def trials(
         kept = _kept(workspace, f"{what}s.json", read, folds or 0)
         every = [repeated.Trial(**record) for record in kept["trials"]]
         done = {one.name: one for one in every if not simulate or one.unlike is not None}
-        data = load_data(read)
+        data = workspace.data
         design, project = read.design.resolve(), workspace / f"{what}_hls"
 
         def check(network: Network, part: Dataset, logits: Floats | None) -> int:
@@ -124,7 +123,7 @@ def search(
         from fpgaml.frontend import store
         from fpgaml.training.search import search as find
 
-        data, model = load_data(read), store.load(workspace / "float.keras")
+        data, model = workspace.data, store.load(workspace / "float.keras")
 
         def say(text: str) -> None:
             out.print(text)

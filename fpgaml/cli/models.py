@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from fpgaml.audit.audit import IMAGES, audit
 from fpgaml.cli.console import Commands, JsonOption, out, print_json
-from fpgaml.cli.show_audit import show_audit
+from fpgaml.datasets.proof_images import IMAGES
 from fpgaml.ir.fixed import PIXEL, FixedPoint
 from fpgaml.target.noise import keras_noise
 
@@ -41,6 +40,9 @@ def audit_model(
     as_json: JsonOption = False,
 ) -> None:
     """Say what each layer really does, every trap in it, and whether hardware agrees bit for bit."""
+    from fpgaml.audit.audit import audit
+    from fpgaml.cli.show_audit import show_audit
+
     options: dict[str, Any] = {
         "data": data,
         "input_type": FixedPoint.parse(input_type),

@@ -29,6 +29,8 @@ from fpgaml.ir.fixed import PIXEL, Codes, FixedPoint
 
 Array = NDArray[Any]
 
+IMAGES = 500  # that a model is run on where nobody says how many
+
 
 @dataclass(frozen=True)
 class Images:

@@ -23,13 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from fpgaml.audit.audit import IMAGES
 from fpgaml.card.built import as_built
 from fpgaml.card.runcard import RunCard
 from fpgaml.card.toml import card_of
 from fpgaml.datasets.dataset import save_codes
 from fpgaml.datasets.inputs import given_codes
-from fpgaml.datasets.proof_images import Images, load_images
+from fpgaml.datasets.proof_images import IMAGES, Images, load_images
 from fpgaml.datasets.raw import RAW_ROWS, RawRows
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.exact.comparison import Executor

@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 
 from fpgaml.audit.audit import Audit, Images, Side, _stock_side, audit, hls4ml_name, load_images, summary
 from fpgaml.backend.stock import StockRun
-from fpgaml.cli import models
 from fpgaml.cli.app import app
 from fpgaml.cli.show_audit import short, show_audit
 from fpgaml.errors import DataError
@@ -428,7 +427,7 @@ def test_exit_code_0_and_2(tmp_path):
 def test_every_option_reaches_the_audit(monkeypatch):
     seen = {}
     empty = Audit("m", "ufixed<8,0>", (), (), None)
-    monkeypatch.setattr(models, "audit", lambda path, **options: seen.update(path=path, **options) or empty)
+    monkeypatch.setattr("fpgaml.audit.audit.audit", lambda path, **options: seen.update(path=path, **options) or empty)
     line = "audit m.keras --data d.npz --input-type fixed<6,2> --images 9 --scale-bits 12"
     line += " --input-scale 1/255 --no-simulate --against-hls4ml"
     assert CliRunner().invoke(app, line.split()).exit_code == 0
