@@ -55,14 +55,14 @@ class RunCard(Section):
     """One run. `folder` is where the card lies; relative paths in it start there."""
 
     name: str = "mnist_mlp"
-    data: Data = Data()
-    model: Model = Model()
-    training: Training = Training()
+    data: Data = Field(default_factory=Data)
+    model: Model = Field(default_factory=Model)
+    training: Training = Field(default_factory=Training)
     compress: tuple[Stage, ...] = Field(default=(Stage.QAT,), description="stages, in this order; the last quantizes")
-    compression: Compression = Compression()
-    quantization: Quantization = Quantization()
-    design: DesignCard = DesignCard()
-    output: Output = Output()
+    compression: Compression = Field(default_factory=Compression)
+    quantization: Quantization = Field(default_factory=Quantization)
+    design: DesignCard = Field(default_factory=DesignCard)
+    output: Output = Field(default_factory=Output)
     _folder: Path = PrivateAttr(default_factory=Path)
     _sought: tuple[Path, ...] = PrivateAttr(default=())
 

@@ -11,9 +11,12 @@ from fpgaml.errors import ConfigError
 
 
 class Section(BaseModel):
-    """A table of the card: strict types, no unknown keys, frozen."""
+    """A table of the card: strict types, no unknown keys, frozen.
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+    A validator is built when it is first used: a card's own holds those of its tables.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 Count = Annotated[int, Field(ge=1)]

@@ -6,8 +6,6 @@ Exit codes: 0 done; 1 the result is not what it must be (a mismatch, doctor find
 
 from __future__ import annotations
 
-import atexit
-import gc
 import sys
 
 import typer
@@ -17,25 +15,38 @@ from fpgaml.cli import cost, doctor, hardware, learning, models, precision, run
 from fpgaml.cli.console import err
 from fpgaml.errors import BitMismatch, ConversionMismatch, FpgamlError
 
-app = typer.Typer(
-    help="Quantized neural networks on FPGAs, proved bit for bit before synthesis.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for group in (run, doctor, cost, precision, models, learning, hardware):
-    for name, function in group.COMMANDS.functions.items():
-        app.command(name, rich_help_panel=group.COMMANDS.panel)(function)
+GROUPS = (run, doctor, cost, precision, models, learning, hardware)
+
+
+def command_line(called: str = "") -> typer.Typer:
+    """Return the command line; if one command is `called`, with that alone, for typer evaluates the options of all."""
+    made = typer.Typer(
+        help="Quantized neural networks on FPGAs, proved bit for bit before synthesis.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(_nothing)
+    every = {name: (group, function) for group in GROUPS for name, function in group.COMMANDS.functions.items()}
+    for name, (group, function) in every.items():
+        if name == called or called not in every:
+            made.command(name, rich_help_panel=group.COMMANDS.panel)(function)
+    return made
+
+
+def _nothing() -> None:
+    """What is done before a command; that it is there lets a command be called by its name when it is alone."""
+
+
+app = command_line()
 
 
 def main() -> None:
     """Run the command line; every error of ours is one message and an exit code."""
-    gc.set_threshold(50_000, 20, 20)  # TensorFlow's import makes 400,000 objects: a quarter of its time went into gc
-    atexit.register(gc.freeze)  # and another second at the end
     try:
-        code = app(standalone_mode=False)
+        code = command_line(sys.argv[1] if len(sys.argv) > 1 else "")(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except (BitMismatch, ConversionMismatch) as error:
         err.print(f"[bold red]mismatch:[/] {escape(str(error))}", soft_wrap=True)
