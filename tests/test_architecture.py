@@ -146,6 +146,17 @@ def test_import_is_light():
     assert done.returncode == 0, done.stderr
 
 
+def test_a_run_loads_what_its_steps_work_with_when_they_are_done():
+    code = (
+        "import sys, fpgaml.cli.app, fpgaml.cli.show_run, fpgaml.flow.steps\n"
+        "idle = ('audit', 'backend', 'estimate', 'frontend', 'precision', 'project', 'report', 'training')\n"
+        "found = [name for name in sys.modules if name.startswith(tuple(f'fpgaml.{one}' for one in idle))]\n"
+        "sys.exit(f'imported: {sorted(found)}' if found or 'jinja2' in sys.modules else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_public_name_exists():
     assert fpgaml.__all__ == sorted(fpgaml.__all__)
     for name in fpgaml.__all__:

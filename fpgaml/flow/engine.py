@@ -18,10 +18,10 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from fpgaml.card.runcard import RunCard
 from fpgaml.card.sections import module_file
@@ -134,14 +134,17 @@ class Engine:
                 f"step {step.name!r} needs {self.workspace / missing[0]}, which step {maker!r} makes; run that first"
             )
 
+    @cached_property
+    def _card(self) -> dict[str, Any]:
+        return self.workspace.card.model_dump(mode="json")
+
     def digest(self, step: Step) -> str:
         """Return one digest of all that decides what a step makes."""
         workspace = self.workspace
-        card = workspace.card.model_dump(mode="json")
         record = {
             "step": step.name,
             "name": workspace.card.name,
-            "card": {section: card[section] for section in step.sections},
+            "card": {section: self._card[section] for section in step.sections},
             "needs": {name: workspace.digest(workspace / name) for name in step.needs},
             "versions": {name: installed(name) for name in step.packages} | {"fpgaml": own_digest()},
             "files": named_files(workspace.card, step.sections, workspace.digest),

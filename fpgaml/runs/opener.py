@@ -15,7 +15,7 @@ from fpgaml.card.changes import changed
 from fpgaml.card.runcard import RunCard
 from fpgaml.card.toml import load_card
 from fpgaml.card.untrained import skeleton
-from fpgaml.datasets.sources import load_data
+from fpgaml.datasets.sources import load_data, shape_of
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.ir import saving
 from fpgaml.ir.fixed import PIXEL
@@ -92,7 +92,7 @@ def _folder(card: RunCard, base: Path | None) -> Path:
 
 
 def _untrained(card: RunCard) -> Opened:
-    made = skeleton(card, load_data(card).shape)
+    made = skeleton(card, shape_of(card) or load_data(card).shape)
     if made is None:
         raise ConfigError(f"card {card.name!r} takes its model from a Python function; run it first: fpgaml run CARD")
     return Opened(made, card, None, f"card {card.name!r}, not trained yet: weights drawn at random")
