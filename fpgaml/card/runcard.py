@@ -24,7 +24,7 @@ from typing import Any
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from fpgaml.card.layers import ActivationKind, Active, Conv1DLayer, Conv2DLayer, DenseLayer, outputs
-from fpgaml.card.section import Section, checked
+from fpgaml.card.section import Section, as_by_default, checked
 from fpgaml.card.sections import (
     QUANTIZING,
     Compression,
@@ -55,14 +55,14 @@ class RunCard(Section):
     """One run. `folder` is where the card lies; relative paths in it start there."""
 
     name: str = "mnist_mlp"
-    data: Data = Field(default_factory=Data)
+    data: Data = as_by_default(Data)
     model: Model = Field(default_factory=Model)
-    training: Training = Field(default_factory=Training)
+    training: Training = as_by_default(Training)
     compress: tuple[Stage, ...] = Field(default=(Stage.QAT,), description="stages, in this order; the last quantizes")
-    compression: Compression = Field(default_factory=Compression)
-    quantization: Quantization = Field(default_factory=Quantization)
-    design: DesignCard = Field(default_factory=DesignCard)
-    output: Output = Field(default_factory=Output)
+    compression: Compression = as_by_default(Compression)
+    quantization: Quantization = as_by_default(Quantization)
+    design: DesignCard = as_by_default(DesignCard)
+    output: Output = as_by_default(Output)
     _folder: Path = PrivateAttr(default_factory=Path)
     _sought: tuple[Path, ...] = PrivateAttr(default=())
 

@@ -19,6 +19,11 @@ class Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
+def as_by_default(section: type[Section]) -> Any:
+    """Return the field of a table that a card need not have; its defaults need no check, and no validator of its own."""
+    return Field(default_factory=section.model_construct)
+
+
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, le=10)]
 Share = Annotated[float, Field(ge=0, lt=1)]

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from fpgaml.datasets.encoding import Encoding
 from fpgaml.errors import ConfigError, DataError
-from fpgaml.exact.emulate import divide
 from fpgaml.ir.fixed import Codes, FixedPoint
 
 LARGEST = 1 << 31
@@ -39,6 +38,8 @@ def scaled_codes(raw: NDArray[np.integer], scale: str | Fraction, kind: FixedPoi
 
     Raises: DataError if `raw` are no integers or too large; ConfigError for a scale that is none.
     """
+    from fpgaml.exact.emulate import divide  # when codes are made, and not when a command starts
+
     if not np.issubdtype(raw.dtype, np.integer):
         raise DataError(f"raw inputs must be integers such as pixels, not {raw.dtype}; use encode() of the input type")
     factor = parse_scale(scale) if isinstance(scale, str) else scale
