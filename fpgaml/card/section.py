@@ -20,7 +20,7 @@ class Section(BaseModel):
 
 
 def as_by_default(section: type[Section]) -> Any:
-    """Return the field of a table that a card need not have; its defaults need no check, and no validator of its own."""
+    """Return the field of a table that may be left out: its defaults need no check, and no validator of its own."""
     return Field(default_factory=section.model_construct)
 
 
