@@ -30,7 +30,7 @@ from threadpoolctl import threadpool_limits
 
 from fpgaml.errors import DataError, UnsupportedLayer
 from fpgaml.ir.accumulate import Interval, before_cast, intervals
-from fpgaml.ir.fixed import Codes, FixedPoint, Overflow, Rounding
+from fpgaml.ir.fixed import ROUND_IN_PLACE, Codes, FixedPoint, Overflow
 from fpgaml.ir.network import (
     Activation,
     Add,
@@ -384,7 +384,7 @@ def _caster(x_range: Interval, kind: FixedPoint, y_range: Interval) -> Step:
     if not fits or compute is np.int64 or abs(drop) > 100:
         return lambda x: kind.cast(x.astype(np.int64), x_range.fraction).astype(result, copy=False)
     scale, low, high = compute(2.0**-drop), compute(kind.low), compute(kind.high)
-    rounds = None if drop <= 0 else _ROUND_IN_PLACE[kind.rounding]
+    rounds = None if drop <= 0 else ROUND_IN_PLACE[kind.rounding]
 
     def cast(x: Array) -> Array:
         y = np.multiply(x, scale, dtype=compute)  # a power of two: exact
@@ -393,25 +393,6 @@ def _caster(x_range: Interval, kind: FixedPoint, y_range: Interval) -> Step:
         return np.clip(y, low, high, out=y).astype(result, copy=False)
 
     return cast
-
-
-def _round_inf(y: Array) -> None:
-    np.copysign(np.floor(np.abs(y) + y.dtype.type(0.5)), y, out=y)
-
-
-def _round_zero(y: Array) -> None:
-    np.copysign(np.ceil(np.abs(y) - y.dtype.type(0.5)), y, out=y)
-
-
-_ROUND_IN_PLACE: dict[Rounding, Callable[[Array], Any]] = {
-    Rounding.TRN: lambda y: np.floor(y, out=y),
-    Rounding.TRN_ZERO: lambda y: np.trunc(y, out=y),
-    Rounding.RND_CONV: lambda y: np.rint(y, out=y),
-    Rounding.RND: lambda y: np.floor(np.add(y, y.dtype.type(0.5), out=y), out=y),
-    Rounding.RND_MIN_INF: lambda y: np.ceil(np.subtract(y, y.dtype.type(0.5), out=y), out=y),
-    Rounding.RND_INF: _round_inf,
-    Rounding.RND_ZERO: _round_zero,
-}
 
 
 def _aligned_weights(kernel: Weights, bias: Weights, place: Place, kind: Word) -> tuple[Array, Array]:

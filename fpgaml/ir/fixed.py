@@ -23,10 +23,11 @@ Source: Vitis HLS User Guide (UG1399), "Overview of arbitrary precision fixed-po
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,6 +36,7 @@ from fpgaml.errors import ConfigError, DataError, nearest
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Numbers = NDArray[np.float64] | NDArray[np.int64] | NDArray[np.uint64]
 
 Mode = TypeVar("Mode", bound=StrEnum)
 
@@ -244,50 +246,58 @@ def _mode(kind: type[Mode], text: str, whole: str) -> Mode:
     return kind[name]
 
 
-def _round(scaled: Floats, rounding: Rounding) -> Floats:
-    """Round real numbers to integers; exact, also where ``s + 1/2`` would not be representable."""
+def _grows(rounding: Rounding, negative: NDArray[np.bool_], whole: Numbers, rest: Numbers, half: Any) -> Any:
+    """Return whether a number's truncated size `whole` grows by one for what was cut off: all the modes differ in."""
     match rounding:
         case Rounding.TRN:
-            return np.floor(scaled)
-        case Rounding.RND_CONV:
-            return np.rint(scaled)
-    whole = np.trunc(scaled)
-    rest = scaled - whole  # exact: of the same sign, and on the same grid of floating point
-    match rounding:
+            return negative & (rest > 0)
         case Rounding.TRN_ZERO:
-            return whole
+            return False
         case Rounding.RND:
-            step = (rest >= 0.5) * 1 - (rest < -0.5)
+            return (rest > half) | ((rest == half) & ~negative)
         case Rounding.RND_MIN_INF:
-            step = (rest > 0.5) * 1 - (rest <= -0.5)
+            return (rest > half) | ((rest == half) & negative)
         case Rounding.RND_INF:
-            step = (rest >= 0.5) * 1 - (rest <= -0.5)
+            return rest >= half
         case Rounding.RND_ZERO:
-            step = (rest > 0.5) * 1 - (rest < -0.5)
-    return np.asarray(whole + step, dtype=np.float64)
+            return rest > half
+        case Rounding.RND_CONV:
+            return (rest > half) | ((rest == half) & (whole % 2 == 1))
+
+
+def _round(scaled: Floats, rounding: Rounding) -> Floats:
+    """Round real numbers to integers; exact, also where ``s + 1/2`` would not be representable."""
+    if rounding in NUMPY:
+        return np.asarray(NUMPY[rounding](scaled), dtype=np.float64)
+    size = np.abs(scaled)
+    whole = np.trunc(size)
+    rest = size - whole  # exact: on the same grid of floating point
+    return np.asarray(np.copysign(whole + _grows(rounding, scaled < 0, whole, rest, 0.5), scaled), dtype=np.float64)
+
+
+NUMPY = {Rounding.TRN: np.floor, Rounding.TRN_ZERO: np.trunc, Rounding.RND_CONV: np.rint}  # the modes it has itself
 
 
 def _round_shift(codes: Codes, drop: int, rounding: Rounding) -> Codes:
     """Return `codes` divided by ``2**drop`` (drop > 0) and rounded, in integers."""
-    if drop > 63:  # beyond the word: every code is now a fraction below 1/2 in size
-        negative = codes < 0
-        return np.where(negative & (rounding is Rounding.TRN), np.int64(-1), np.int64(0))
-    floor = codes >> drop
-    rest = codes & np.int64((1 << drop) - 1)
-    half = np.int64(1 << (drop - 1))
-    match rounding:
-        case Rounding.TRN:
-            return floor
-        case Rounding.TRN_ZERO:
-            up = (codes < 0) & (rest != 0)
-        case Rounding.RND:
-            up = rest >= half
-        case Rounding.RND_MIN_INF:
-            up = rest > half
-        case Rounding.RND_INF:
-            up = np.where(codes >= 0, rest >= half, rest > half)
-        case Rounding.RND_ZERO:
-            up = np.where(codes >= 0, rest > half, rest >= half)
-        case Rounding.RND_CONV:
-            up = (rest > half) | ((rest == half) & ((floor & 1) == 1))
-    return np.asarray(floor + up, dtype=np.int64)
+    if rounding is Rounding.TRN:
+        return codes >> min(drop, 63)
+    negative = codes < 0
+    size = np.abs(codes).view(np.uint64)  # right for the lowest code too, whose size no int64 holds
+    half = np.uint64(1 << (drop - 1) if drop < 65 else (1 << 64) - 1)  # beyond the word: above every size
+    rest = size & (half | (half - np.uint64(1)))
+    whole = (size >> np.uint64(drop)).view(np.int64) if drop < 64 else np.zeros_like(codes)
+    grown: Codes = whole + _grows(rounding, negative, whole, rest, half)
+    return np.where(negative, -grown, grown)
+
+
+# Rounding in place, fast: right where s + 1/2 is exact, so for codes that the floating-point type holds, shifted.
+ROUND_IN_PLACE: dict[Rounding, Callable[[NDArray[Any]], Any]] = {
+    Rounding.TRN: lambda y: np.floor(y, out=y),
+    Rounding.TRN_ZERO: lambda y: np.trunc(y, out=y),
+    Rounding.RND_CONV: lambda y: np.rint(y, out=y),
+    Rounding.RND: lambda y: np.floor(np.add(y, y.dtype.type(0.5), out=y), out=y),
+    Rounding.RND_MIN_INF: lambda y: np.ceil(np.subtract(y, y.dtype.type(0.5), out=y), out=y),
+    Rounding.RND_INF: lambda y: np.copysign(np.floor(np.abs(y) + y.dtype.type(0.5)), y, out=y),
+    Rounding.RND_ZERO: lambda y: np.copysign(np.ceil(np.abs(y) - y.dtype.type(0.5)), y, out=y),
+}

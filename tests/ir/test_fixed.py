@@ -8,7 +8,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from fpgaml.errors import ConfigError, DataError
-from fpgaml.ir.fixed import MAX_WIDTH, PIXEL, FixedPoint, Overflow, Rounding, code_type, grid, smallest
+from fpgaml.ir.fixed import MAX_WIDTH, PIXEL, ROUND_IN_PLACE, FixedPoint, Overflow, Rounding, code_type, grid, smallest
 from tests import slow
 
 
@@ -329,3 +329,23 @@ def test_refused_texts(text, message):
     with pytest.raises(ConfigError) as caught:
         FixedPoint.parse(text)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("word", [np.float32, np.float64])
+def test_the_three_forms_of_each_rounding_agree(rounding, word):
+    kind = FixedPoint(12, 12, True, rounding, Overflow.SAT)
+    eighths = np.arange(-500, 501)
+    fast = (eighths / 8).astype(word)
+    ROUND_IN_PLACE[rounding](fast)
+    np.testing.assert_array_equal(kind.cast(eighths, 3), kind.encode(eighths / 8))
+    np.testing.assert_array_equal(kind.cast(eighths, 3), fast.astype(np.int64))
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("drop", [1, 2, 62, 63, 64, 65, 100])
+def test_codes_at_the_ends_of_the_word_are_rounded_right(rounding, drop):
+    ends = np.iinfo(np.int64)
+    codes = [ends.min, ends.min + 1, -(1 << 62), -1, 0, 1, 1 << 62, ends.max - 1, ends.max]
+    kind = FixedPoint(63, 63, True, rounding, Overflow.SAT)
+    assert kind.cast(codes, drop).tolist() == [slow.cast(Fraction(code, 1 << drop), kind) for code in codes]
