@@ -3,7 +3,7 @@
     codes = scaled_codes(images, "1/255", FixedPoint(8, 0, signed=False, rounding=RND, overflow=SAT))
 
 ``image / 255`` is on no binary grid: a network that was trained on it must be told where to round. The input type says
-so. From the codes on everything is exact; how far codes are from the scaled values is `scale_error`.
+so. From the codes on everything is exact.
 """
 
 from __future__ import annotations
@@ -67,10 +67,3 @@ def scaled_encoding(
         )
     parts = (float(steps.numerator), float(steps.denominator))
     return Encoding("scaled", shape, kind.low, kind.high, kind.fraction, names, scale=parts)
-
-
-def scale_error(raw: NDArray[np.integer], scale: str | Fraction, kind: FixedPoint) -> float:
-    """Return the largest distance between a raw input times `scale` and the value of its code."""
-    factor = parse_scale(scale) if isinstance(scale, str) else scale
-    values = raw.astype(np.float64) * float(factor)
-    return float(np.abs(kind.decode(scaled_codes(raw, factor, kind)) - values).max(initial=0.0))

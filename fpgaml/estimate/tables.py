@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 
 from rich.table import Table
 
-from fpgaml.estimate.estimator import Estimate, EstimateStage, FloatComparison, Utilisation, utilisation
+from fpgaml.estimate.estimator import Estimate, EstimateStage, Utilisation, utilisation
 from fpgaml.estimate.model import model
 from fpgaml.estimate.proposals import Proposal
 from fpgaml.target.boards import Board
-from fpgaml.target.measurement import ESTIMATED, RESOURCES, Measurement, MedianRange, Metric
+from fpgaml.target.measurement import ESTIMATED, RESOURCES, MedianRange, Metric
 
 
 def error_statement() -> str:
@@ -99,32 +99,6 @@ def proposals_table(proposals: Sequence[Proposal]) -> Table:
         cells = (_spread(use.used) for one in proposals for use in one.utilisation.uses if use.metric is metric)
         table.add_row(f"{metric}, {proposals[0].utilisation.stage}", *cells)
     table.add_row("verdict", *(verdict_text(one.utilisation) for one in proposals))
-    return table
-
-
-def comparison_table(found: FloatComparison) -> Table:
-    """Return the quantized design beside the same architecture in ap_fixed<16,6>, both estimated for csynth."""
-    table = _table("", title="Quantized and float model", caption=error_statement())
-    table.add_column("quantized", justify="right")
-    table.add_column("ap_fixed<16,6>", justify="right")
-    for metric in ESTIMATED:
-        pair = (found.quantized.csynth, found.float_model.csynth)
-        table.add_row(str(metric), *(_range(one, metric) for one in pair))
-    table.add_row("latency, us", str(found.quantized.latency_us), str(found.float_model.latency_us))
-    table.add_row("weights, bits", f"{found.weight_bits:,}", f"{found.float32_bits:,} in float32")
-    return table
-
-
-def measured_table(found: Estimate, measured: Sequence[tuple[str, dict[Metric, Measurement]]]) -> Table:
-    """Return the estimate beside reports, a column each, never mixed: (title of the report, its measurements)."""
-    table = _table("", title=f"{found.network}: estimate and reports", caption=error_statement())
-    table.add_column(f"estimate of {EstimateStage.CSYNTH}", justify="right")
-    table.add_column(f"estimate {EstimateStage.SYNTHESIS}", justify="right")
-    for title, _ in measured:
-        table.add_column(title, justify="right")
-    for metric in ESTIMATED:
-        reports = (_range(values, metric) for _, values in measured)
-        table.add_row(str(metric), _range(found.csynth, metric), _range(found.synthesis, metric), *reports)
     return table
 
 

@@ -40,7 +40,7 @@ from fpgaml.project import board, generated, testbench, vendor
 from fpgaml.project.axi import Wrapper, default_width, run_wrapper
 from fpgaml.project.testbench import WeightFiles
 from fpgaml.runs.workspace import digest_of
-from fpgaml.target import archive, reports
+from fpgaml.target import archive
 from fpgaml.target.boards import Board, find_board, find_part
 from fpgaml.target.design import Design
 from fpgaml.target.measurement import Measurement, Metric
@@ -177,14 +177,6 @@ def synthesize(
 def import_files(run: Run, files: Sequence[Path]) -> list[Report]:
     """Bring reports home, into the folder ``reports``. Raises: ReportError for reports of something else."""
     return vendor.import_reports(run.network.name, run.design, files, run.place / "reports")
-
-
-def known_reports(run: Run) -> list[Report]:
-    """Return all reports of the run's network alone: made here, and brought home."""
-    name = run.network.name
-    home = [reports.read(path) for path in sorted((run.place / "reports").glob("*")) if path.is_file()]
-    here = [reports.read(path) for pattern in reports.PATTERNS for path in sorted((run.place / "synth").glob(pattern))]
-    return [report for report in here + home if report.top == name]
 
 
 @dataclass(frozen=True)

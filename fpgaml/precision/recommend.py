@@ -66,11 +66,6 @@ class Choice:
     size: int
     reason: str
 
-    @property
-    def saved_bits(self) -> int:
-        """Bits saved over all values of the tensor; negative if it needs more than it has."""
-        return self.size * (self.present.width - self.recommended.width)
-
 
 @dataclass(frozen=True)
 class Recommendation:

@@ -18,15 +18,14 @@ from matplotlib.transforms import Bbox
 
 from fpgaml.exact.pareto import pareto
 from fpgaml.exact.scores import Scores
-
-COLORS = ("#2a6f97", "#e07a1f", "#2b7a3d", "#8c2f5a", "#8a8f98", "#5b4b9a")
+from fpgaml.report.style import BLUE, GREEN, GRID, LINES
 
 # Of accuracy against cost: colour, mark and size of each group; the front's colour; percent below the best drawn.
 STYLES = {
     "float": ("#3d434b", "s", 7.0),
-    "QAT": ("#2a6f97", "o", 7.5),
+    "QAT": (BLUE, "o", 7.5),
     "QAP": ("#d9690f", "D", 6.5),
-    "distilled": ("#2b7a3d", "^", 8.5),
+    "distilled": (GREEN, "^", 8.5),
     "searched": ("#a05c8c", "X", 6.5),
 }
 FRONT = "#a3a9b2"
@@ -71,7 +70,7 @@ def per_class(scores: Mapping[str, Scores]) -> tuple[Figure, str]:
             values = [getattr(one, what) for one in own.classes]
             low = min(low, *values)
             places = np.arange(len(values)) + (at - (len(scores) - 1) / 2) * width
-            ax.bar(places, [100 * value for value in values], width, label=title, color=COLORS[at % len(COLORS)])
+            ax.bar(places, [100 * value for value in values], width, label=title, color=LINES[at % len(LINES)])
             class_ticks(ax, [one.name for one in own.classes])
         _label(ax, "class", f"{what if what != 'f1' else 'F1'} (%)")
         ax.set_ylim(max(0.0, 100 * low - 2), 100)
@@ -90,7 +89,7 @@ def spread(rows: Mapping[str, Sequence[float]], what: str) -> tuple[Figure, str]
     ax = figure.subplots()
     for at, values in enumerate(rows.values()):
         percent = 100 * np.asarray(values, np.float64)
-        color = COLORS[at % len(COLORS)]
+        color = LINES[at % len(LINES)]
         offsets = np.linspace(-0.12, 0.12, len(percent)) if len(percent) > 1 else [0.0]
         ax.plot(at + np.asarray(offsets), percent, "o", color=color, alpha=0.55, ms=5)
         deviation = percent.std(ddof=1) if len(percent) > 1 else 0
@@ -135,7 +134,7 @@ def trade_off(points: Sequence[Mapping[str, Any]]) -> tuple[Figure, str]:
 
 def _style(group: str, groups: Sequence[str]) -> dict[str, Any]:
     """Return colour and mark of a group: its own, or what is left for one that has none."""
-    color, mark, size = STYLES.get(group, (COLORS[groups.index(group) % len(COLORS)], "p", 7.0))
+    color, mark, size = STYLES.get(group, (LINES[groups.index(group) % len(LINES)], "p", 7.0))
     return {"color": color, "marker": mark, "ms": size, "mec": "white", "mew": 0.6}
 
 
@@ -210,7 +209,7 @@ def are_words(names: Sequence[str]) -> bool:
 def _label(ax: Axes, x: str, y: str) -> None:
     ax.set_xlabel(x)
     ax.set_ylabel(y)
-    ax.grid(color="#e3e3e3", lw=0.6)
+    ax.grid(color=GRID, lw=0.6)
     ax.set_axisbelow(True)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fpgaml.estimate import Estimate, EstimateStage, compare_with_float, utilisation
 from fpgaml.estimate.tables import error_statement
+from fpgaml.report.style import BLUE, GRID
 from fpgaml.target.boards import find_part
 from fpgaml.target.design import Design
 from fpgaml.target.measurement import ESTIMATED, RESOURCES, Metric
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from fpgaml.estimate.estimator import Measurements
     from fpgaml.ir.network import Network
-
-BLUE = "#2a6f97"
 
 
 def estimate_record(network: Network, design: Design, project: Path) -> dict[str, Any]:
@@ -91,7 +90,7 @@ def cost_by_layer(record: dict[str, Any]) -> tuple[Figure, str]:
         ax.set_xlim(0, None if any(v["high"] for v in values) else 1)
         ax.tick_params(labelsize=8)
         ax.locator_params(axis="x", nbins=3)
-        ax.grid(axis="x", color="#e3e3e3", lw=0.6)
+        ax.grid(axis="x", color=GRID, lw=0.6)
         ax.set_axisbelow(True)
         for side in ("top", "right"):
             ax.spines[side].set_visible(False)

@@ -20,13 +20,13 @@ from fpgaml.report import classification
 from fpgaml.report.estimates import cost_by_layer
 from fpgaml.report.profile_figures import draw_profile
 from fpgaml.report.results import Facts
+from fpgaml.report.style import BLUE, GREEN, GREY, GRID, ORANGE
 
 if TYPE_CHECKING:
     from fpgaml.runs.workspace import Workspace
 
 KINDS = ("svg", "png")  # in this order: text is wider in SVG, and the first finds room for it
 SHOWN = 24  # disagreeing images in one figure
-BLUE, ORANGE, GREY = "#2a6f97", "#e07a1f", "#8a8f98"
 
 
 def draw_all(workspace: Workspace, facts: Facts) -> dict[str, str]:
@@ -165,7 +165,7 @@ def disagreements(facts: Facts) -> tuple[Figure, str]:
         right = entry["hardware"] == entry["label"]
         names = (labels[entry[key]] for key in ("label", "float", "hardware"))
         title = ("is {}:\n{}\n→ {}" if words else "is {}: {} → {}").format(*names)
-        ax.set_title(title, fontsize=8, color="#2b7a3d" if right else "black")
+        ax.set_title(title, fontsize=8, color=GREEN if right else "black")
     if not shown:
         axes[0].text(0, 0.5, "float and hardware agree on every test image", fontsize=10)
     mended = sum(entry["hardware"] == entry["label"] for entry in found)
@@ -191,7 +191,7 @@ def _zoom_accuracy(ax: Axes) -> None:
 def _label(ax: Axes, x: str, y: str) -> None:
     ax.set_xlabel(x)
     ax.set_ylabel(y)
-    ax.grid(color="#e3e3e3", lw=0.6)
+    ax.grid(color=GRID, lw=0.6)
     ax.set_axisbelow(True)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)

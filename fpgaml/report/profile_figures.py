@@ -1,11 +1,10 @@
-"""The figures of a profile, a precision sweep and post-training quantization: each returns (Figure, caption).
+"""The figures of a profile and a precision sweep: each returns (Figure, caption).
 
 ranges          a box a tensor on a log2 axis, before (float) and after, the type's range shaded
 bit_use         how often each bit of each tensor is set
 overflow_map    where which class saturates or wraps
 accumulators    bits that the worst case needs against bits ever used
 sweep_map       accuracy by total and integer bits
-ptq_against_qat accuracy by weight bits of two ways to quantize
 """
 
 from __future__ import annotations
@@ -26,8 +25,9 @@ from fpgaml.ir.fixed import FixedPoint
 from fpgaml.precision.histogram import LEVELS, Statistics
 from fpgaml.precision.profile import Profile, Role, TensorProfile
 from fpgaml.precision.sweep import Sweep
+from fpgaml.report.style import BLUE, GREY, GRID, ORANGE, RED
 
-BLUE, ORANGE, GREY, RED, BAND = "#2a6f97", "#e07a1f", "#8a8f98", "#b3261e", "#e4ebe0"
+BAND = "#e4ebe0"  # of what a type holds
 LEAST = -24  # smallest power of two that is drawn
 
 Drawing = tuple[Figure, str]
@@ -203,26 +203,6 @@ def sweep_map(sweep: Sweep) -> Drawing:
     return figure, caption
 
 
-def ptq_against_qat(curves: Mapping[str, Sequence[tuple[int, float]]], float_accuracy: float) -> Drawing:
-    """Draw accuracy (share) against bits a weight for each way to quantize; `curves`: {name: ((bits, share), ...)}."""
-    figure = Figure(figsize=(6.5, 3.8), layout="constrained")
-    ax = figure.subplots()
-    ax.axhline(100 * float_accuracy, color=GREY, lw=1, ls="--", label=f"float, {float_accuracy:.2%}")
-    for (name, points), color, mark in zip(curves.items(), (BLUE, ORANGE, "#5b8c5a", RED), "osD^", strict=False):
-        bits, shares = zip(*sorted(points), strict=True)
-        ax.plot(bits, [100 * share for share in shares], color=color, marker=mark, ms=5, label=name)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_xlabel("bits of a weight and an activation")
-    ax.set_ylabel("accuracy (%)")
-    _plain(ax)
-    ax.legend(frameon=False, fontsize=8)
-    caption = (
-        "Accuracy against bits: quantized after training (no further training) and with training on quantized weights. "
-        "Look for the width below which only training keeps the accuracy."
-    )
-    return figure, caption
-
-
 def _apart(marks: Sequence[float], norm: PowerNorm) -> list[float]:
     """Return the marks of a colour bar that are far enough from the next one to be read, from the highest down."""
     kept: list[float] = []
@@ -278,7 +258,7 @@ def _short(kind: FixedPoint) -> str:
 
 
 def _plain(ax: Axes) -> None:
-    ax.grid(color="#e3e3e3", lw=0.6, axis="x")
+    ax.grid(color=GRID, lw=0.6, axis="x")
     ax.set_axisbelow(True)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)

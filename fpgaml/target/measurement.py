@@ -58,11 +58,8 @@ class Source(StrEnum):
     """Where a value comes from."""
 
     FORMULA = "formula"
-    EMULATION = "emulation"
-    CSIM = "C simulation"
     CSYNTH = "HLS csynth"
     IMPLEMENTATION = "logic synthesis"
-    YOSYS = "Yosys"
     RTLSIM = "RTL simulation"
 
 

@@ -28,7 +28,6 @@ def test_a_type_that_saturates_becomes_wide_enough():
     assert not found.promised
     assert found.changed_outputs == 1
     assert found.choices[3].reason == "values from 0 to 7 on these images"
-    assert found.choices[3].saved_bits == -1
     assert (found.weight_bits, found.activation_bits) == ((6, 5), (8, 9))
 
 

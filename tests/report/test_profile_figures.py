@@ -73,9 +73,3 @@ def test_the_sweep_map_says_every_accuracy(subject):
     figure, caption = figures.sweep_map(found)
     assert texts(figure) == [f"{100 * share:.2f}" for share in found.accuracies.ravel()]
     assert "weights and activations of all layers" in caption
-
-
-def test_two_ways_to_quantize_are_two_lines():
-    figure, _ = figures.ptq_against_qat({"PTQ": [(8, 0.98), (4, 0.9)], "QAT": [(4, 0.97)]}, 0.983)
-    assert [line.get_label() for line in figure.axes[0].lines] == ["float, 98.30%", "PTQ", "QAT"]
-    assert list(figure.axes[0].lines[1].get_xdata()) == [4, 8]
