@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from fpgaml.card.runcard import TRAINED, RunCard
+from fpgaml.card.section import Tree
 from fpgaml.card.toml import card_of
 from fpgaml.errors import ConfigError
 
 
-def changed(card: RunCard, changes: Mapping[str, Any]) -> RunCard:
+def changed(card: RunCard, changes: Tree) -> RunCard:
     """Return `card` with keys replaced, e.g. ``{"training": {"epochs": 3}}``; tables are merged, the rest replaced.
 
     Raises: ConfigError as `card_of`.
@@ -50,7 +51,7 @@ def trained_as(card: RunCard, record: object) -> bool:
     return all(getattr(other, name) == getattr(card, name) for name in TRAINED)
 
 
-def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(base: Tree, changes: Tree) -> dict[str, Any]:
     merged = dict(base)
     for key, value in changes.items():
         old = merged.get(key)

@@ -12,12 +12,12 @@ from pydantic_core import ErrorDetails
 
 from fpgaml.card.layers import LAYERS, LayerCard
 from fpgaml.card.runcard import RunCard
-from fpgaml.card.section import Section
+from fpgaml.card.section import Section, Tree
 from fpgaml.card.sections import LayerCompression, LayerDesignCard, LayerQuantization
 from fpgaml.errors import nearest
 
 
-def sentences(error: ValidationError, table: Mapping[str, Any]) -> list[str]:
+def sentences(error: ValidationError, table: Tree) -> list[str]:
     """Say each fault once; what the branches of a union would each have taken is joined by "or"."""
     said: dict[str, str] = {}
     for fault in error.errors(include_url=False):
@@ -30,7 +30,7 @@ def sentences(error: ValidationError, table: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(said.values()))
 
 
-def _sentence(fault: ErrorDetails, table: Mapping[str, Any]) -> str:
+def _sentence(fault: ErrorDetails, table: Tree) -> str:
     """Say one fault of pydantic's in our words: key, what must hold, what was found."""
     place, known = _place(fault, table)
     context = fault.get("ctx", {})
@@ -88,7 +88,7 @@ def _with(place: str, reason: str) -> str:
     return f"{place} {reason}" if reason.startswith("must ") else (f"{place}: {reason}" if place else reason)
 
 
-def _place(fault: ErrorDetails, table: Mapping[str, Any]) -> tuple[str, list[str]]:
+def _place(fault: ErrorDetails, table: Tree) -> tuple[str, list[str]]:
     """Return the key as one writes it, and the keys that the table it stands in may have.
 
     pydantic's location also names the branch of a union that it tried; what the card does not have is left out.
@@ -125,6 +125,6 @@ def _section(path: list[str], kind: Any) -> type[Section]:
             return RunCard
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = json.dumps(value, default=str)
     return text if len(text) <= 60 else text[:57] + "..."

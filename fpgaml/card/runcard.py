@@ -16,15 +16,13 @@ naming the file, the key, what must hold and what was found (`messages`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from fpgaml.card.layers import ActivationKind, Active, Conv1DLayer, Conv2DLayer, DenseLayer, outputs
-from fpgaml.card.section import Section, as_by_default, checked
+from fpgaml.card.section import Section, Tree, as_by_default, checked
 from fpgaml.card.sections import (
     QUANTIZING,
     Compression,
@@ -101,7 +99,7 @@ class RunCard(Section):
         if Stage.SVD in self.compress:
             names += [f"{name}_low" for name in names]  # the first of two factors
             weighted += [f"{name}_low" for name in weighted]
-        sections: tuple[tuple[str, Mapping[str, Any], str, list[str]], ...] = (
+        sections: tuple[tuple[str, Tree, str, list[str]], ...] = (
             ("quantization", self.quantization.layers, "layer", names),
             ("compression", self.compression.layers, "layer with weights", weighted),
             ("design", self.design.layers, "layer", names),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,9 +27,10 @@ def as_by_default(section: type[Section]) -> Any:
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, le=10)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Tree = Mapping[str, Any]  # parsed TOML: tables of tables
 
 
-def checked(check: Callable[..., Any], value: str, *more: str) -> str:
+def checked(check: Callable[..., object], value: str, *more: str) -> str:
     """Run one of our checks inside pydantic, which expects ValueError."""
     try:
         check(value, *more)

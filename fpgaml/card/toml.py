@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from fpgaml.card.layers import AnyLayer
 from fpgaml.card.messages import sentences
 from fpgaml.card.origin import find_data
 from fpgaml.card.runcard import RunCard
+from fpgaml.card.section import Tree
 from fpgaml.errors import ConfigError
 
 
@@ -36,7 +37,7 @@ def load_card(path: str | Path) -> RunCard:
     return card
 
 
-def card_of(table: Mapping[str, Any], where: str = "run card", folder: Path | None = None) -> RunCard:
+def card_of(table: Tree, where: str = "run card", folder: Path | None = None) -> RunCard:
     """Return the card that a nested dictionary (parsed TOML) says; `where` names it in messages.
 
     Raises: ConfigError with one line a fault.
@@ -68,7 +69,7 @@ def _short(layer: AnyLayer) -> dict[str, Any]:
     return layer.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
 
 
-def _toml_lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+def _toml_lines(table: Tree, path: tuple[str, ...]) -> Iterator[str]:
     plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
     if path and (plain or not table):
         yield f"\n[{'.'.join(path)}]"
@@ -79,7 +80,7 @@ def _toml_lines(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str
             yield from _toml_lines(value, (*path, key))
 
 
-def _toml(value: Any, top: bool = False) -> str:
+def _toml(value: object, top: bool = False) -> str:
     match value:
         case dict():
             return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"

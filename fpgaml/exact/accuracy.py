@@ -6,18 +6,17 @@ answers_right(network, codes, labels)    which
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from fpgaml.errors import DataError
 from fpgaml.exact.comparison import classify
 from fpgaml.exact.emulate import run
+from fpgaml.ir.fixed import Integers
 from fpgaml.ir.network import Network
 
 
-def right_answers(network: Network, codes: NDArray[Any], labels: NDArray[Any]) -> int:
+def right_answers(network: Network, codes: Integers, labels: Integers) -> int:
     """Return how many images (images, *input shape) the network puts into the class of their label (images,).
 
     Raises: DataError if there are no images, or they or the labels do not fit.
@@ -25,7 +24,7 @@ def right_answers(network: Network, codes: NDArray[Any], labels: NDArray[Any]) -
     return int(np.count_nonzero(answers_right(network, codes, labels)))
 
 
-def answers_right(network: Network, codes: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
+def answers_right(network: Network, codes: Integers, labels: Integers) -> NDArray[np.bool_]:
     """Return, for each image (images,), whether the network puts it into the class of its label.
 
     Raises: DataError if there are no images, or they or the labels do not fit.

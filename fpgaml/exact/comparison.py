@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from fpgaml.errors import DataError
 from fpgaml.exact.cause import FLOAT32_EXACT, Cause, Diagnosis, case_of, diagnose
 from fpgaml.ir.accumulate import Interval, intervals, tensor_types
-from fpgaml.ir.fixed import Codes, Floats
+from fpgaml.ir.fixed import Array, Codes, Floats
 from fpgaml.ir.network import Activation, Layer, Network
 
 EXAMPLES = 5
@@ -186,7 +185,7 @@ def float32_exact(layer: Layer, interval: Interval) -> bool:
     return interval.size <= FLOAT32_EXACT and layer.divisor.bit_count() == 1
 
 
-def classify(logits: NDArray[Any]) -> NDArray[np.int64]:
+def classify(logits: Array) -> NDArray[np.int64]:
     """Return the class of each image for logits (images, classes): the largest, or above 0 if there is one output."""
     flat = logits.reshape(len(logits), -1)
     return (flat[:, 0] > 0).astype(np.int64) if flat.shape[1] == 1 else flat.argmax(axis=1)

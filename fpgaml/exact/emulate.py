@@ -25,12 +25,11 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from fpgaml.errors import DataError, UnsupportedLayer
 from fpgaml.ir.accumulate import Interval, before_cast, intervals
-from fpgaml.ir.fixed import ROUND_IN_PLACE, Codes, FixedPoint, Overflow
+from fpgaml.ir.fixed import ROUND_IN_PLACE, Codes, FixedPoint, Integers, Overflow
 from fpgaml.ir.network import (
     Activation,
     Add,
@@ -73,7 +72,7 @@ class Place:
     shape: Shape
 
 
-def run(network: Network, codes: NDArray[Any]) -> Codes:
+def run(network: Network, codes: Integers) -> Codes:
     """Return the output codes for input `codes` (images, *input shape), as int64 (images, *output shape).
 
     Raises: DataError if shape or codes do not fit the input.
@@ -81,7 +80,7 @@ def run(network: Network, codes: NDArray[Any]) -> Codes:
     return Emulator(network).run(codes)
 
 
-def trace(network: Network, codes: NDArray[Any], names: Collection[str] | None = None) -> dict[str, Codes]:
+def trace(network: Network, codes: Integers, names: Collection[str] | None = None) -> dict[str, Codes]:
     """Return the output codes of the named layers (default: all), as int64 by name.
 
     Raises: DataError if shape or codes do not fit the input; KeyError for a layer that does not exist.
@@ -109,7 +108,7 @@ class Emulator:
             largest = max(largest, working_size(layer, place))
         self.chunk = max(16, CHUNK_BYTES // (4 * largest))
 
-    def stream(self, codes: NDArray[Any], names: Collection[str]) -> Iterator[tuple[slice, dict[str, Array]]]:
+    def stream(self, codes: Integers, names: Collection[str]) -> Iterator[tuple[slice, dict[str, Array]]]:
         """Yield (images, {layer: codes}) chunk by chunk, in order; codes are integers in float32, float64 or int64."""
         self._check(codes)
         spans = [slice(at, min(at + self.chunk, len(codes))) for at in range(0, len(codes), self.chunk)]
@@ -123,12 +122,12 @@ class Emulator:
                 group = spans[first : first + 4 * workers]
                 yield from zip(group, pool.map(lambda s: self._forward(codes[s], names), group), strict=True)
 
-    def run(self, codes: NDArray[Any]) -> Codes:
+    def run(self, codes: Integers) -> Codes:
         """Return the output codes, as `emulate.run` does."""
         name = self.network.output.name
         return self.trace(codes, [name])[name]
 
-    def trace(self, codes: NDArray[Any], names: Collection[str] | None = None) -> dict[str, Codes]:
+    def trace(self, codes: Integers, names: Collection[str] | None = None) -> dict[str, Codes]:
         """Return the output codes of layers, as `emulate.trace` does."""
         shapes = self.network.shapes
         found = {n: np.empty((len(codes), *shapes[n]), np.int64) for n in (shapes if names is None else names)}
@@ -137,7 +136,7 @@ class Emulator:
                 found[name][span] = own
         return found
 
-    def _forward(self, codes: NDArray[Any], names: Collection[str]) -> dict[str, Array]:
+    def _forward(self, codes: Integers, names: Collection[str]) -> dict[str, Array]:
         alive: dict[str, Array] = {}
         last_use = {source: layer.name for layer, _ in self._steps for source in layer.sources}
         for layer, step in self._steps:
@@ -147,7 +146,7 @@ class Emulator:
                     del alive[source]
         return {name: alive[name] for name in names}
 
-    def _check(self, codes: NDArray[Any]) -> None:
+    def _check(self, codes: Integers) -> None:
         given, kind = self.network.input.dims, self.network.input.type
         if codes.shape[1:] != given:
             raise DataError(f"images must have shape (images, {', '.join(map(str, given))}), not {codes.shape}")

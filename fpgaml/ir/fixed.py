@@ -36,6 +36,8 @@ from fpgaml.errors import ConfigError, DataError, nearest
 
 Codes = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Integers = NDArray[np.integer]  # codes, labels or raw values, of whatever width they come in
+Array = NDArray[Any]  # of numbers of any kind
 Numbers = NDArray[np.float64] | NDArray[np.int64] | NDArray[np.uint64]
 
 Mode = TypeVar("Mode", bound=StrEnum)

@@ -16,13 +16,11 @@ Codes are counted exactly while they span at most `MOST_BINS` values; a wider ac
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fpgaml.errors import DataError
-from fpgaml.ir.fixed import Codes, Floats
+from fpgaml.ir.fixed import Array, Codes, Floats, Integers
 
 MOST_BINS = 1 << 22  # 32 MB of counts: more than the used range of the accumulators of 8-bit networks
 LEVELS = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)  # of the quantiles
@@ -121,7 +119,7 @@ class CodeCounter:
         self._zeros = 0
         self._bits = 0  # of all codes ORed together, once they are counted in bins
 
-    def add(self, codes: NDArray[Any]) -> None:
+    def add(self, codes: Integers) -> None:
         """Count an array of any shape."""
         if not codes.size:
             return
@@ -207,7 +205,7 @@ class FloatCounter:
         self.high: float | None = None
         self._table = np.zeros(1 << 16, np.int64)
 
-    def add(self, values: NDArray[Any], what: str = "values") -> None:
+    def add(self, values: Array, what: str = "values") -> None:
         """Count an array of any shape. Raises: DataError if one is NaN or infinite; `what` names them."""
         if not values.size:
             return

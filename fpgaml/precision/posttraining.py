@@ -19,14 +19,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import sqrt
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.exact.accuracy import answers_right, right_answers
-from fpgaml.ir.fixed import PIXEL, FixedPoint, Floats, Overflow, Rounding
+from fpgaml.ir.fixed import PIXEL, Array, FixedPoint, Floats, Integers, Overflow, Rounding
 from fpgaml.ir.floatmodel import FloatModel, activation_bits, build, network_sizes, weight_bits
 from fpgaml.ir.network import Activation, Function, Network
 from fpgaml.precision.histogram import Histogram
@@ -83,8 +82,8 @@ class Quantized:
 def quantize(
     model: FloatModel,
     ranges: Mapping[str, Histogram],
-    codes: NDArray[Any],
-    labels: NDArray[Any],
+    codes: Integers,
+    labels: Integers,
     *,
     float_right: NDArray[np.bool_],
     input_type: FixedPoint = PIXEL,
@@ -145,7 +144,7 @@ def start_types(
     return _Chooser(model, ranges, input_type).types(bits, clip=clip)
 
 
-def best_type(values: Floats, counts: NDArray[Any] | None, bits: int, *, signed: bool, clip: bool = True) -> FixedPoint:
+def best_type(values: Floats, counts: Array | None, bits: int, *, signed: bool, clip: bool = True) -> FixedPoint:
     """Return the type of `bits` bits with the least squared error over `values`, each occurring `counts` times.
 
     Of two equally good the one with more integer bits. Without `clip`, the one that just holds the largest value.
@@ -199,8 +198,8 @@ class _Search:
     def __init__(
         self,
         model: FloatModel,
-        codes: NDArray[Any],
-        labels: NDArray[Any],
+        codes: Integers,
+        labels: Integers,
         float_right: NDArray[np.bool_],
         progress: Progress | None,
     ) -> None:

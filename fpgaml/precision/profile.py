@@ -13,19 +13,18 @@ other than zero that becomes zero. Both, and the noise, are of the cast itself: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from math import log10
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fpgaml.errors import ConfigError, DataError, FormatError
 from fpgaml.exact.emulate import Emulator
 from fpgaml.ir.accumulate import Interval, codes_before_cast, intervals, tensor_types
-from fpgaml.ir.fixed import MAX_WIDTH, Codes, FixedPoint, Floats, Overflow, smallest
+from fpgaml.ir.fixed import MAX_WIDTH, Array, Codes, FixedPoint, Floats, Integers, Overflow, smallest
 from fpgaml.ir.network import Layer, Network, Result, Weights, weights_of
 from fpgaml.precision.histogram import CodeCounter, FloatCounter, Histogram, Statistics, summarize
 
@@ -125,8 +124,8 @@ class Profile:
 
 def profile(
     network: Network,
-    codes: NDArray[Any],
-    labels: NDArray[Any] | None = None,
+    codes: Integers,
+    labels: Integers | None = None,
     weights: Mapping[str, Floats] | None = None,
 ) -> Profile:
     """Profile every tensor of `network` over input `codes` (images, *input shape).
@@ -149,7 +148,7 @@ def profile(
     return Profile(network.name, network.digest, len(codes), outputs.classes, tuple(found))
 
 
-def count(network: Network, codes: NDArray[Any], labels: NDArray[Any] | None = None) -> Outputs:
+def count(network: Network, codes: Integers, labels: Integers | None = None) -> Outputs:
     """Run input `codes` (images, *input shape) and count every layer's outputs; labels: (images,), by class too.
 
     Raises: DataError if there are no images, or they or the labels do not fit.
@@ -164,7 +163,7 @@ def count(network: Network, codes: NDArray[Any], labels: NDArray[Any] | None = N
     return outputs
 
 
-def profile_floats(batches: Iterable[Mapping[str, NDArray[Any]]]) -> dict[str, Histogram]:
+def profile_floats(batches: Iterable[Mapping[str, Array]]) -> dict[str, Histogram]:
     """Return the histogram of every float tensor; `batches` yields arrays (images, ...) by layer or tensor name.
 
     Raises: DataError if there is no batch, or a value is NaN or infinite (says which tensor).
@@ -178,9 +177,7 @@ def profile_floats(batches: Iterable[Mapping[str, NDArray[Any]]]) -> dict[str, H
     return {name: counter.histogram() for name, counter in counters.items()}
 
 
-def noise(
-    network: Network, codes: NDArray[Any], batches: Iterable[Mapping[str, NDArray[Any]]]
-) -> dict[str, float | None]:
+def noise(network: Network, codes: Integers, batches: Iterable[Mapping[str, Array]]) -> dict[str, float | None]:
     """Return 10 log10(signal / noise) of each layer's output against the float model's, over the same images.
 
     codes: (images, *input shape). batches: float outputs by layer name, (images, ...), in the order of `codes`.
@@ -271,7 +268,7 @@ def safe_codes(layer: Layer, x: Interval) -> tuple[int, int]:
     return first, last
 
 
-def _bisect(low: int, high: int, holds: Any) -> int:
+def _bisect(low: int, high: int, holds: Callable[[int], bool]) -> int:
     """Return the smallest code in [low, high) for which `holds`, which is false and then true; else `high`."""
     while low < high:
         middle = (low + high) // 2
@@ -282,7 +279,7 @@ def _bisect(low: int, high: int, holds: Any) -> int:
 class Outputs:
     """Counts the outputs of all layers, chunk by chunk, and what their casts could not hold."""
 
-    def __init__(self, network: Network, labels: NDArray[Any] | None) -> None:
+    def __init__(self, network: Network, labels: Integers | None) -> None:
         self.network, self.ranges = network, intervals(network)
         self.counters = {layer.name: CodeCounter() for layer in network if not layer.renames}
         self.casts = {layer.name: layer.sources[0] for layer in network if layer.cast}
@@ -294,7 +291,7 @@ class Outputs:
         self._images = np.bincount([] if self._places is None else self._places, minlength=len(found)).astype(np.int64)
         self._overflowed = {name: np.zeros(max(1, len(found)), np.int64) for name in self.casts}
 
-    def add(self, span: slice, tensors: Mapping[str, NDArray[Any]]) -> None:
+    def add(self, span: slice, tensors: Mapping[str, Array]) -> None:
         """Count one chunk: output codes of the layers `names`, for the images of `span`."""
         for name, counter in self.counters.items():
             counter.add(tensors[name])

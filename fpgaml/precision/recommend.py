@@ -23,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +31,7 @@ from fpgaml.errors import ConfigError, nearest
 from fpgaml.exact.comparison import classify
 from fpgaml.exact.emulate import run
 from fpgaml.ir.accumulate import Interval, before_cast, codes_before_cast, output_interval, tensor_types
-from fpgaml.ir.fixed import MAX_WIDTH, Codes, FixedPoint, smallest
+from fpgaml.ir.fixed import MAX_WIDTH, Codes, FixedPoint, Integers, smallest
 from fpgaml.ir.floatmodel import activation_bits, build, from_network, network_sizes, types_of, weight_bits
 from fpgaml.ir.network import Layer, Network, Weights
 from fpgaml.precision.profile import Outputs, Role, count, profile, without_overflow
@@ -90,9 +89,9 @@ class Recommendation:
 
 def recommend(
     network: Network,
-    codes: NDArray[Any],
+    codes: Integers,
     criterion: Criterion = Criterion.OBSERVED,
-    labels: NDArray[Any] | None = None,
+    labels: Integers | None = None,
     *,
     share: float = 0.0,
     most_bits: int = MAX_WIDTH,
@@ -149,13 +148,13 @@ def retyped(network: Network, types: Mapping[str, FixedPoint]) -> Network:
     return build(from_network(network), types_of(network) | dict(types))
 
 
-def recoded(codes: NDArray[Any], network: Network, other: Network) -> Codes:
+def recoded(codes: Integers, network: Network, other: Network) -> Codes:
     """Return input codes of `network` as those of `other`, whose input type may differ."""
     return other.input.type.cast(np.asarray(codes, np.int64), network.input.type.fraction)
 
 
 def _choose(
-    network: Network, codes: NDArray[Any], criterion: Criterion, share: float
+    network: Network, codes: Integers, criterion: Criterion, share: float
 ) -> tuple[dict[str, FixedPoint], dict[str, str]]:
     """Return a type and a reason for every tensor, from one pass over the images."""
     found, reasons = dict[str, FixedPoint](), dict[str, str]()
@@ -280,6 +279,6 @@ def _check_width(types: Mapping[str, FixedPoint], reasons: Mapping[str, str], mo
             )
 
 
-def _outputs(network: Network, codes: NDArray[Any]) -> NDArray[np.float64]:
+def _outputs(network: Network, codes: Integers) -> NDArray[np.float64]:
     """Return the output values (images, *output shape)."""
     return tensor_types(network)[network.output.name].decode(run(network, codes))

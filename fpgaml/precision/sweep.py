@@ -14,14 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fpgaml.errors import ConfigError, nearest
 from fpgaml.exact.accuracy import right_answers
-from fpgaml.ir.fixed import FixedPoint, Floats, Overflow, Rounding
+from fpgaml.ir.fixed import FixedPoint, Floats, Integers, Overflow, Rounding
 from fpgaml.ir.floatmodel import FloatModel, build, network_sizes, weight_bits
 from fpgaml.ir.network import Network
 
@@ -99,8 +97,8 @@ class Sweep:
 
 def sweep(
     model: FloatModel,
-    codes: NDArray[Any],
-    labels: NDArray[Any],
+    codes: Integers,
+    labels: Integers,
     *,
     widths: Iterable[int],
     integers: Iterable[int],

@@ -11,15 +11,15 @@ below. Logits closer than half a step of the first index look equal then: `chang
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fpgaml.errors import ConfigError
-from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
+from fpgaml.ir.fixed import FixedPoint, Floats, Integers, Overflow, Rounding
 from fpgaml.ir.network import (
     Activation,
     Add,
@@ -81,7 +81,7 @@ def head_design(design: Design, head: Head) -> Design:
     return replace(design, per_layer=(*design.per_layer, *own))
 
 
-def changed_classes(logits: NDArray[Any], outputs: NDArray[Any]) -> int:
+def changed_classes(logits: Integers, outputs: Integers) -> int:
     """Return for how many images the largest output is not where the largest logit is (the first of equals)."""
     return int((logits.argmax(axis=-1) != outputs.argmax(axis=-1)).sum())
 
@@ -112,7 +112,9 @@ def _spread(name: str, source: str, classes: int, factor: int) -> Dense:
     return Dense(name, (source,), Weights.of(np.full((1, classes), factor)), Weights.of(np.zeros(classes)))
 
 
-def _table(name: str, source: str, index: FixedPoint, result: FixedPoint, function: Any) -> Table:
+def _table(
+    name: str, source: str, index: FixedPoint, result: FixedPoint, function: Callable[[Floats], Floats]
+) -> Table:
     values = function(index.decode(np.arange(index.low, index.high + 1)))
     plain = FixedPoint(result.width, result.integer, result.signed)
     return Table(name, (source,), index, Weights(result.encode(values), plain))
