@@ -1,7 +1,10 @@
 """What is made beside its place: there whole, or not there."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -70,3 +73,19 @@ def test_only_what_is_old_is_cleared(tmp_path):
         os.utime(tmp_path / name, (past, past))
     clear_unfinished(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".part-new", "hls"]
+
+
+def test_what_a_killed_process_left_is_cleared_at_once(tmp_path):
+    code = (
+        "import os, signal, sys; from pathlib import Path; from fpgaml.whole import made_whole\n"
+        "with made_whole(Path(sys.argv[1]) / 'hls') as part:\n"
+        "    part.mkdir(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1
+    with made_whole(tmp_path / "csim") as part:
+        clear_unfinished(tmp_path)
+        assert [path for path in tmp_path.iterdir()] == [part.parent]
+        part.write_text("")
+    assert [path.name for path in tmp_path.iterdir()] == ["csim"]

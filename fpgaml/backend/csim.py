@@ -36,8 +36,9 @@ from fpgaml.errors import ToolFailed
 from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.fixed import Codes, code_type
 from fpgaml.ir.network import Network
-from fpgaml.target.process import find_tool, run_tool, stop
+from fpgaml.target.process import find_tool, run_tool, start, stop
 from fpgaml.target.template import fill
+from fpgaml.whole import clear_unfinished, own_place
 
 HARNESS = Path(__file__).with_name("csim.cpp.in")
 FLAGS = ("-std=gnu++17", "-w")
@@ -84,15 +85,16 @@ def build(network: Network, project: Path, *, log: Path, images: int = 1000, opt
     if not _intact(folder):
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as name:
-            _compile(compiler, flags, project, source, Path(name), log)
+        clear_unfinished(folder.parent)
+        with own_place(folder.parent) as own:
+            part = own / key
+            part.mkdir()
+            _compile(compiler, flags, project, source, part, log)
             try:
-                Path(name).rename(folder)
+                part.rename(folder)
             except OSError:
                 if not _intact(folder):  # another run built the same at the same time: that one serves
                     raise
-            else:
-                Path(name).mkdir()  # for TemporaryDirectory to remove
     else:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(f"compiled before: {path}\n", encoding="utf-8")
@@ -174,15 +176,7 @@ def _run_workers(
         for first, count, out, layers in shares:
             args: list[str | Path] = [program.path, images, str(first), str(count), out]
             args += [layers, *traced] if traced else []
-            processes.append(
-                subprocess.Popen(
-                    args,
-                    cwd=program.firmware,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
-            )
+            processes.append(start(args, cwd=program.firmware, stdout=subprocess.DEVNULL))
         while any(process.poll() is None for process in processes):
             time.sleep(0.02)
             if progress:

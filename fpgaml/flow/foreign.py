@@ -114,15 +114,19 @@ def convert_model(
         tensor_types(built)  # refuses accumulators wider than any type
         images = _images(source.network, data, input_scale, label)
         workspace = _workspace(card, Path(model))
-        _write(workspace, source, images)
-    summary = f"{len(source.network.layers)} layers; {len(images.codes):,} images, {images.data}"
-    seconds = time.perf_counter() - start
-    workspace.state["read"] |= {"seconds": round(seconds, 3), "summary": summary}
-    workspace.save_state()
-    tell.finished("read", seconds, summary, skipped=False)
-    proof = FILES if source.keras is None else FILES + KERAS_FILES
-    steps = [step._replace(needs=(*proof, "csim.npz")) if step.name == "compare" else step for step in STEPS]
-    Engine(steps, workspace, tell).do(("convert", "csim", "estimate", "compare"))
+    with workspace.held():
+        workspace.state["read"] = {"model": str(Path(model).resolve())}
+        workspace.save_state()
+        with keras_noise(workspace.log("read")):
+            _write(workspace, source, images)
+        summary = f"{len(source.network.layers)} layers; {len(images.codes):,} images, {images.data}"
+        seconds = time.perf_counter() - start
+        workspace.state["read"] |= {"seconds": round(seconds, 3), "summary": summary}
+        workspace.save_state()
+        tell.finished("read", seconds, summary, skipped=False)
+        proof = FILES if source.keras is None else FILES + KERAS_FILES
+        steps = [step._replace(needs=(*proof, "csim.npz")) if step.name == "compare" else step for step in STEPS]
+        Engine(steps, workspace, tell).do(("convert", "csim", "estimate", "compare"))
     return _conversion(workspace, source, images)
 
 
@@ -174,17 +178,14 @@ def _images(network: Network, data: Path | str | None, scale: str | None, label:
 
 
 def _workspace(card: RunCard, model: Path) -> Workspace:
-    """Open the run's folder. Raises: ConfigError if it is another model's, or cannot be written."""
+    """Return the run's workspace. Raises: ConfigError if its folder is another model's."""
     steps = read_mark(card.folder / "run.json").get("steps", {})
     path = str(model.resolve())
     if steps and steps.get("read", {}).get("model") != path:
         raise ConfigError(
             f"output folder {card.folder} has a run {card.name!r} of something else; give another --name or --output"
         )
-    workspace = Workspace.open(card, card.folder.parent)
-    workspace.state["read"] = {"model": path}
-    workspace.save_state()
-    return workspace
+    return Workspace.at(card, card.folder.parent)
 
 
 def _write(workspace: Workspace, source: _Source, images: Images) -> None:

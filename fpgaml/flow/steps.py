@@ -62,8 +62,8 @@ def run(
     engine = Engine(STEPS, Workspace.at(card, base), listener or Silent())
     chosen = engine.between(first, last)
     check_card(engine)
-    engine.workspace.create()
-    engine.do(chosen, force=chosen if force else [name for name in chosen if name == first])
+    with engine.workspace.held():
+        engine.do(chosen, force=chosen if force else [name for name in chosen if name == first])
     return engine.workspace
 
 

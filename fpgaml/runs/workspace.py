@@ -33,7 +33,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,6 +52,7 @@ from fpgaml.errors import ConfigError, FormatError
 from fpgaml.ir.fixed import Codes
 from fpgaml.ir.network import Network
 from fpgaml.ir.saving import load
+from fpgaml.runs.lock import LOCK, alone_in
 from fpgaml.target.archive import sources
 from fpgaml.target.design import Design
 from fpgaml.whole import clear_unfinished, is_unfinished, made_whole
@@ -86,11 +88,34 @@ class Workspace:
         folder = (base if base is not None else Path(card.output.folder)) / card.name
         return cls(card, folder, read_mark(folder / "run.json").get("steps", {}))
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Create the folder and hold it, so that no other process works in it at the same time.
+
+        Raises: as `open`; ConfigError that says who holds it.
+        """
+        self.make_folder()
+        with alone_in(self.folder):
+            state = read_mark(self / "run.json").get("steps", {})
+            if state != self.state:  # another process ended here since this one looked
+                self.state = state
+                self._opened.clear()
+                self._digests.clear()
+            self.create()
+            yield
+
     def create(self) -> None:
         """Make the folder if it is not there, and write the card into it. Raises: as `open`."""
+        self.make_folder()
+        clear_unfinished(self.folder)
+        self.save_state()
+        self.write("card.toml", lambda path: path.write_text(to_toml(self.card), encoding="utf-8"))
+
+    def make_folder(self) -> None:
+        """Make the folder if it is not there. Raises: as `open`."""
         card, folder, mark = self.card, self.folder, self / "run.json"
         try:
-            if folder.exists() and not mark.is_file() and any(not is_unfinished(path) for path in folder.iterdir()):
+            if folder.exists() and not mark.is_file() and any(map(_is_foreign, folder.iterdir())):
                 raise ConfigError(
                     f"output folder {folder} is no run of fpgaml; move it away, or give the card another name"
                 )
@@ -102,9 +127,6 @@ class Workspace:
         owner = read_mark(mark).get("name", card.name)
         if owner != card.name:
             raise ConfigError(f"output folder {folder} belongs to run {owner!r}, not {card.name!r}")
-        clear_unfinished(folder)
-        self.save_state()
-        self.write("card.toml", lambda path: path.write_text(to_toml(card), encoding="utf-8"))
 
     @property
     def data(self) -> Dataset:
@@ -195,6 +217,11 @@ class Workspace:
             path = self / name
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             self.renewed([name])
+
+
+def _is_foreign(path: Path) -> bool:
+    """Return whether something in a folder that is no run yet is not what a run that was killed leaves."""
+    return not is_unfinished(path) and path.name != LOCK
 
 
 def digest_of(path: Path) -> str:

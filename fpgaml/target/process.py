@@ -3,23 +3,29 @@
     run_tool(["g++", "-O1", "main.cpp"], cwd=folder, log=folder / "g++.log")
 
 The log is always written. A program that is missing is `ToolNotFound`; one that fails is `ToolFailed`, with the
-command, its exit code, the log's path and last lines. An interrupt stops the program before it is passed on.
+command, its exit code, the log's path and last lines. An interrupt stops the program before it is passed on, and a
+program ends with the process that started it, however that ends (`start`).
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from fpgaml.errors import ToolFailed, ToolNotFound
 
 LAST_LINES = 12
 WATCH_S = 0.25
+PR_SET_PDEATHSIG = 1
+PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None  # found before a process is forked
 
 
 def find_tool(name: str, wanted_for: str) -> str:
@@ -50,15 +56,7 @@ def run_tool(
         file.write(f"$ {' '.join(command)}\n")
         file.flush()
         try:
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                env=None if env is None else {**os.environ, **env},
-            )
+            process = start(command, cwd=cwd, stdout=file, env=env)
         except FileNotFoundError as error:
             raise ToolNotFound(f"{command[0]} was not found") from error
         try:
@@ -73,6 +71,30 @@ def run_tool(
             raise
     if code:
         raise ToolFailed(f"{_short(command)} failed with exit code {code}; log: {log}\n{last_lines(log)}")
+
+
+def start(
+    command: Sequence[str | Path], *, cwd: Path, stdout: IO[str] | int, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a program in a process group of its own, which `stop` ends; it is killed if this process dies.
+
+    Source: ``prctl(2)``, PR_SET_PDEATHSIG (Linux only, and for the program itself, not for those that it starts).
+    """
+    return subprocess.Popen(
+        command,
+        cwd=cwd,
+        stdout=stdout,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        env=None if env is None else {**os.environ, **env},
+        preexec_fn=_die_with_parent if PRCTL else None,
+    )
+
+
+def _die_with_parent() -> None:
+    assert PRCTL
+    PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _wait(process: subprocess.Popen[bytes], timeout_s: float | None, log: Path, watch: Callable[[str], None]) -> int:
