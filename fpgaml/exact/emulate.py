@@ -293,8 +293,8 @@ def _(layer: Activation, place: Place) -> Step:
     if layer.slope == 0:
         return lambda x: finish(np.maximum(x, 0))
     kind = word(x_range, middle)
-    slope = Weights.of(np.array([layer.slope]))
-    code, up = kind(slope.codes[0]), kind(1 << min(slope.type.fraction, 62))
+    slope, finer = layer.slope_code
+    code, up = kind(slope), kind(1 << min(finer, 62))
 
     def leaky(x: Array) -> Array:
         x = x.astype(kind, copy=False)

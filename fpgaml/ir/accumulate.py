@@ -197,8 +197,8 @@ def _(layer: Activation, x: Interval) -> Interval:
         return x
     if layer.slope == 0:
         return Interval(max(x.low, 0), max(x.high, 0), x.fraction)
-    slope = Weights.of(np.array([layer.slope]))
-    code, fine = int(slope.codes[0]), x.at(x.fraction + slope.type.fraction)
+    code, up = layer.slope_code
+    fine = x.at(x.fraction + up)
     ends = [min(x.low, 0) * code, min(x.high, 0) * code, max(fine.low, 0), max(fine.high, 0)]
     return Interval(min(ends), max(ends), fine.fraction)
 
@@ -248,8 +248,8 @@ def _(layer: Activation, codes: Codes, fraction: int) -> tuple[Codes, int]:
         return codes, fraction
     if layer.slope == 0:
         return np.maximum(codes, 0), fraction
-    slope = Weights.of(np.array([layer.slope]))
-    return np.where(codes < 0, codes * slope.codes[0], codes << slope.type.fraction), fraction + slope.type.fraction
+    code, up = layer.slope_code
+    return np.where(codes < 0, codes * code, codes << up), fraction + up
 
 
 def _aligned(inputs: tuple[Interval, ...]) -> list[Interval]:

@@ -293,6 +293,12 @@ class Activation(Layer):
         return self.type
 
     @property
+    def slope_code(self) -> tuple[int, int]:
+        """Its slope as a code and that code's fraction bits, 0 or more: what it reads goes to their sum."""
+        codes, fraction = grid([self.slope])
+        return int(codes[0]) << max(-fraction, 0), max(fraction, 0)
+
+    @property
     def words(self) -> str:
         function = "ReLU" if self.function is Function.RELU else "linear"
         slope = f" with slope {self.slope:g}" if self.slope else ""

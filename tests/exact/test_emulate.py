@@ -72,6 +72,9 @@ CASES = {
             "p", ("x",), (3, 3), (2, 2), ((1, 1), (1, 1)), FixedPoint(6, 3, True, Rounding.RND_CONV, Overflow.SAT)
         )
     ),
+    "steep relu": single(
+        Activation("a", ("x",), Function.RELU, FixedPoint(6, 3, True, Rounding.RND_CONV, Overflow.SAT), 2.0)
+    ),
     "leaky relu": single(
         Activation("a", ("x",), Function.RELU, FixedPoint(6, 3, True, Rounding.RND_CONV, Overflow.SAT), 0.25)
     ),
