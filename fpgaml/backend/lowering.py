@@ -16,7 +16,7 @@ import numpy as np
 
 from fpgaml.errors import ConfigError, UnsupportedLayer
 from fpgaml.ir.accumulate import tensor_types
-from fpgaml.ir.fixed import MAX_WIDTH, FixedPoint, Floats, grid, smallest
+from fpgaml.ir.fixed import MAX_WIDTH, Codes, FixedPoint, Floats, smallest
 from fpgaml.ir.network import (
     Activation,
     Add,
@@ -37,7 +37,6 @@ from fpgaml.ir.network import (
     Reshape,
     Shape,
     Table,
-    Weights,
     matrix_size,
     weights_of,
 )
@@ -51,18 +50,19 @@ def lower(network: Network, design: Design, folder: Path) -> tuple[dict[str, Any
 
     Raises: ConfigError if the io type cannot do a layer; UnsupportedLayer if hls4ml cannot.
     """
-    if all(isinstance(layer, (Input, Flatten, Reshape)) for layer in network):
+    if all(layer.renames or not layer.sources for layer in network):
         raise UnsupportedLayer(f"network {network.name!r} only renames its input: hls4ml writes no C++ for that")
     types, shapes = tensor_types(network), network.shapes
     arrays: dict[str, Floats] = {}
     layers: list[Entry] = []
     config: dict[str, Entry] = {}
     for layer in network:
-        check_io_type(layer, design.io_type, types)
+        check_layer(layer, design.io_type, *(types[s] for s in layer.sources))
         _check_flatten(network, layer, design.io_type)
         entry = entry_of(layer, shapes[layer.sources[0]] if layer.sources else (), shapes[layer.name])
         for field, weights in weights_of(layer).items():
-            arrays[f"{layer.name}.{field}"] = _array_for_hls4ml(layer, weights, shapes)
+            codes = codes_for_hls4ml(layer, field, shapes[layer.name])
+            arrays[f"{layer.name}.{field}"] = weights.type.decode(codes)
             name = "depthwise" if isinstance(layer, DepthwiseConv) and field == "kernel" else HLS4ML_WEIGHT[field]
             entry[f"{name}_data"] = {"array": f"{layer.name}.{field}"}
         sources = list(layer.sources)
@@ -111,12 +111,10 @@ def casts_before(layer: Layer, types: Mapping[str, FixedPoint], network: Network
     hls4ml's table takes the bits of its input as they are: they must be those of its index. And ``ap_fixed`` cannot
     round away more bits than a value has (it reads beyond the highest): such a value is made wider first.
     """
-    match layer:
-        case Table(index=kind) | Activation(type=kind):
-            x = types[layer.sources[0]]
-        case _:
-            return []
-    found = []
+    kind = layer.cast
+    if kind is None:
+        return []
+    found, x = [], types[layer.sources[0]]
     wide = x.fraction - kind.fraction + 2
     if wide > x.width:
         if wide > MAX_WIDTH:
@@ -125,7 +123,7 @@ def casts_before(layer: Layer, types: Mapping[str, FixedPoint], network: Network
             )
         name = _new_name(f"{layer.name}_wide", network)
         found.append((name, FixedPoint(wide, wide - x.fraction, x.signed)))
-    if isinstance(layer, Table):
+    if kind != layer.own_type:  # hls4ml casts to a layer's own type, and to no other
         found.append((_new_name(f"{layer.name}_index", network), kind))
     return found
 
@@ -137,14 +135,28 @@ def expected_types(layer: Layer, types: Mapping[str, FixedPoint]) -> dict[str, F
     """Return every type of a layer by hls4ml's name for it: result, accum, and one for each weight array."""
     found = {"result": types[layer.name]}
     found |= {HLS4ML_WEIGHT[field]: weights.type for field, weights in weights_of(layer).items()}
-    match layer:
-        case Dense() | Conv() | DepthwiseConv() | MaxPool():
-            found["accum"] = types[layer.name]
-        case AveragePool():
-            found["accum"] = mean_type(layer, types[layer.sources[0]])
-        case Activation(slope=slope) if slope:
-            found["param"] = slope_type(slope)
-    return found
+    return found | types_inside(layer, types[layer.name], *(types[s] for s in layer.sources))
+
+
+@singledispatch
+def types_inside(layer: Layer, y: FixedPoint, *xs: FixedPoint) -> dict[str, FixedPoint]:
+    """Return the types between a layer's inputs and its result, by hls4ml's name for them; none for most."""
+    return {}
+
+
+@types_inside.register
+def _(layer: Dense | Conv | DepthwiseConv | MaxPool, y: FixedPoint, *xs: FixedPoint) -> dict[str, FixedPoint]:
+    return {"accum": y}
+
+
+@types_inside.register
+def _(layer: AveragePool, y: FixedPoint, *xs: FixedPoint) -> dict[str, FixedPoint]:
+    return {"accum": mean_type(layer, xs[0])}
+
+
+@types_inside.register
+def _(layer: Activation, y: FixedPoint, *xs: FixedPoint) -> dict[str, FixedPoint]:
+    return {"param": slope_type(layer, xs[0])} if layer.slope else {}
 
 
 def mean_type(layer: AveragePool, x: FixedPoint) -> FixedPoint:
@@ -161,34 +173,54 @@ def mean_type(layer: AveragePool, x: FixedPoint) -> FixedPoint:
     return FixedPoint(width, width - fraction, True)
 
 
-def slope_type(slope: float) -> FixedPoint:
-    """Return the narrowest signed type that holds a leaky ReLU's slope exactly."""
-    codes, fraction = grid([slope])
-    return smallest(0, int(codes[0]), fraction, signed=True)
+def slope_type(layer: Activation, x: FixedPoint) -> FixedPoint:
+    """Return a signed type that holds a leaky ReLU's slope exactly, and so wide that its cast can drop what it must.
+
+    ``ap_fixed`` cannot round away more bits than the product of slope and input has.
+    """
+    code, fraction = layer.slope_code
+    exact = smallest(0, code, fraction, signed=True)
+    width = max(exact.width, x.fraction + fraction - layer.type.fraction + 2 - x.width)
+    return FixedPoint(width, width - fraction, True)
 
 
-def check_io_type(layer: Layer, io_type: IoType, types: Mapping[str, FixedPoint]) -> None:
-    """Raise ConfigError for what hls4ml's C++ asserts or gets wrong."""
-    if isinstance(layer, (Conv, DepthwiseConv)) and io_type is IoType.STREAM:
-        axes = len(layer.strides)
-        window = layer.kernel.codes.shape[:axes]
-        if any(stride > size for stride, size in zip(layer.strides, window, strict=True)):
-            raise ConfigError(
-                f"layer {layer.name!r}: a convolution with io_stream must have no strides {layer.strides} above its "
-                f"window {window}: hls4ml's C++ gives wrong sums then; use io_parallel"
-            )
-    if not isinstance(layer, (MaxPool, AveragePool)):
-        return
+@singledispatch
+def check_layer(layer: Layer, io_type: IoType, *xs: FixedPoint) -> None:
+    """Raise ConfigError for what hls4ml's C++ asserts or gets wrong in a layer, for the types that it reads."""
+
+
+@check_layer.register
+def _(layer: Conv | DepthwiseConv, io_type: IoType, *xs: FixedPoint) -> None:
+    wide = any(stride > size for stride, size in zip(layer.strides, layer.window, strict=True))
+    if io_type is IoType.STREAM and wide:
+        raise ConfigError(
+            f"layer {layer.name!r}: a convolution with io_stream must have no strides {layer.strides} above its "
+            f"window {layer.window}: hls4ml's C++ gives wrong sums then; use io_parallel"
+        )
+
+
+@check_layer.register
+def _(layer: AveragePool, io_type: IoType, *xs: FixedPoint) -> None:
+    _check_pool(layer, io_type)
+
+
+@check_layer.register
+def _(layer: MaxPool, io_type: IoType, *xs: FixedPoint) -> None:
+    if _check_pool(layer, io_type) and not xs[0].signed:
+        raise ConfigError(
+            f"layer {layer.name!r}: hls4ml pads an unsigned maximum with its largest value; put a Pad before it"
+        )
+
+
+def _check_pool(layer: MaxPool | AveragePool, io_type: IoType) -> bool:
+    """Raise ConfigError for windows that cannot be streamed; return whether the layer pads."""
     padded = any(a or b for a, b in layer.padding)
     if io_type is IoType.STREAM and (padded or layer.window != layer.strides):
         raise ConfigError(
             f"layer {layer.name!r}: pooling with io_stream must have strides equal to its window {layer.window} and no "
             f"padding, not strides {layer.strides}{' and padding' if padded else ''}; use io_parallel"
         )
-    if isinstance(layer, MaxPool) and padded and not types[layer.sources[0]].signed:
-        raise ConfigError(
-            f"layer {layer.name!r}: hls4ml pads an unsigned maximum with its largest value; put a Pad before it"
-        )
+    return padded
 
 
 def _check_flatten(network: Network, layer: Layer, io_type: IoType) -> None:
@@ -196,11 +228,11 @@ def _check_flatten(network: Network, layer: Layer, io_type: IoType) -> None:
 
     Source: hls4ml 1.3, ``ReshapeStream``: a flatten is not repacked, and only a dense layer takes any packing.
     """
-    if io_type is not IoType.STREAM or not isinstance(layer, (Flatten, Reshape)):
+    if io_type is not IoType.STREAM or not layer.renames:
         return
     x, y = network.shapes[layer.sources[0]], network.shapes[layer.name]
     readers = [other for other in network if layer.name in other.sources]
-    wrong = [other.name for other in readers if not isinstance(other, Dense)]
+    wrong = [other.name for other in readers if matrix_size(other) is None]  # one with a matrix is a Dense here
     if len(y) == 1 and x[-1] != y[0] and wrong:
         raise ConfigError(
             f"layer {layer.name!r}: with io_stream only a Dense may read a Flatten, not {wrong[0]!r}: hls4ml's C++ "
@@ -237,15 +269,13 @@ def _(layer: Dense, x: Shape, y: Shape) -> Entry:
 
 @entry_of.register
 def _(layer: Conv, x: Shape, y: Shape) -> Entry:
-    window = layer.kernel.codes.shape[:-2]
-    return {"class_name": f"Conv{len(window)}D", **_conv_entry(window, layer.strides, layer.padding, x, y)}
+    return {"class_name": f"Conv{len(layer.window)}D", **_conv_entry(layer.window, layer.strides, layer.padding, x, y)}
 
 
 @entry_of.register
 def _(layer: DepthwiseConv, x: Shape, y: Shape) -> Entry:
-    window = layer.kernel.codes.shape[:-1]
-    entry = {"class_name": f"DepthwiseConv{len(window)}D", "depth_multiplier": 1, "depthwise_quantizer": None}
-    return entry | _conv_entry(window, layer.strides, layer.padding, x, y)
+    entry = {"class_name": f"DepthwiseConv{len(layer.window)}D", "depth_multiplier": 1, "depthwise_quantizer": None}
+    return entry | _conv_entry(layer.window, layer.strides, layer.padding, x, y)
 
 
 @entry_of.register
@@ -339,15 +369,25 @@ def _padding(padding: tuple[tuple[int, int], ...]) -> dict[str, int]:
     return {f"pad_{name}": n for names, ends in sides for name, n in zip(names, ends, strict=True)}
 
 
-def _array_for_hls4ml(layer: Layer, weights: Weights, shapes: dict[str, Shape]) -> Floats:
-    """Return weight values in the axes that hls4ml expects of each layer."""
-    values = weights.values
-    match layer:
-        case DepthwiseConv() if weights is layer.kernel:
-            return values[..., None]  # Keras' axes: window, channels, multiplier
-        case Dense() if weights is layer.kernel:
-            return values.reshape(*(1,) * (len(shapes[layer.name]) - 1), *values.shape)
-        case Table(index=index) if index.signed:
-            return np.roll(values, len(values) // 2)  # hls4ml looks up by raw bits: negative codes come last
-        case _:
-            return values
+@singledispatch
+def codes_for_hls4ml(layer: Layer, field: str, y: Shape) -> Codes:
+    """Return the codes of a weight array in the axes that hls4ml expects of a layer with output shape `y`."""
+    return weights_of(layer)[field].codes
+
+
+@codes_for_hls4ml.register
+def _(layer: Dense, field: str, y: Shape) -> Codes:
+    codes = weights_of(layer)[field].codes
+    return codes.reshape((1,) * (len(y) - 1) + codes.shape) if field == "kernel" else codes
+
+
+@codes_for_hls4ml.register
+def _(layer: DepthwiseConv, field: str, y: Shape) -> Codes:
+    codes = weights_of(layer)[field].codes
+    return codes[..., None] if field == "kernel" else codes  # Keras' axes: window, channels, multiplier
+
+
+@codes_for_hls4ml.register
+def _(layer: Table, field: str, y: Shape) -> Codes:
+    codes = layer.table.codes
+    return np.roll(codes, len(codes) // 2) if layer.index.signed else codes  # by raw bits: negative codes come last

@@ -14,26 +14,19 @@ from pathlib import Path
 
 import numpy as np
 
-from fpgaml.backend.lowering import HLS4ML_WEIGHT, expected_types
+from fpgaml.backend.lowering import HLS4ML_WEIGHT, codes_for_hls4ml, expected_types
 from fpgaml.errors import ConfigError, ConversionMismatch
 from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.fixed import Codes, FixedPoint
 from fpgaml.ir.network import (
     Activation,
-    Conv,
-    Dense,
-    DepthwiseConv,
-    Flatten,
     Function,
     Layer,
     Network,
-    Pad,
-    Reshape,
-    Table,
-    Weights,
+    Result,
     weights_of,
 )
-from fpgaml.target.design import Design, Strategy
+from fpgaml.target.design import RESOURCES, Design, Strategy
 
 
 def check_project(network: Network, design: Design, project: Path) -> None:
@@ -57,12 +50,15 @@ def check_project(network: Network, design: Design, project: Path) -> None:
         if design.strategy_of(layer.name) is Strategy.DISTRIBUTED_ARITHMETIC and not found.weights:
             continue  # they have become adders; C simulation compares what these compute
         for field, weights in weights_of(layer).items():
-            _check_weights(layer, field, weights, found, design)
+            outputs_first = field == "kernel" and design.strategy_of(layer.name) in RESOURCES
+            codes = codes_for_hls4ml(layer, field, network.shapes[layer.name])
+            ordered = np.moveaxis(weights.codes, -1, 0) if outputs_first else codes
+            _check_weights(layer, field, ordered.ravel(), found)
 
 
 def _same_type(layer: Layer, found: FixedPoint, kind: FixedPoint) -> bool:
     """Return whether a type in the C++ is the network's; how it would round matters not where values only move."""
-    if isinstance(layer, (Pad, Flatten, Reshape)):
+    if layer.result is Result.MOVED:
         return (found.width, found.integer, found.signed) == (kind.width, kind.integer, kind.signed)
     return found == kind
 
@@ -135,11 +131,11 @@ def _read_codes(path: Path, kind: FixedPoint) -> Codes:
     return scaled.astype(np.int64)
 
 
-def _check_weights(layer: Layer, field: str, weights: Weights, found: Written, design: Design) -> None:
+def _check_weights(layer: Layer, field: str, expected: Codes, found: Written) -> None:
+    """Compare the codes of a weight array, in the order of hls4ml's file, with those written."""
     written = found.weights.get(HLS4ML_WEIGHT[field])
     if written is None:
         raise ConversionMismatch(f"layer {layer.name!r}: the C++ has no {field}")
-    expected = _file_order(layer, field, weights, design)
     if written.shape != expected.shape:
         raise ConversionMismatch(
             f"layer {layer.name!r}: the C++ has {written.size} {field} values, not {expected.size}"
@@ -153,19 +149,8 @@ def _check_weights(layer: Layer, field: str, weights: Weights, found: Written, d
         )
 
 
-def _file_order(layer: Layer, field: str, weights: Weights, design: Design) -> Codes:
-    """Return weight codes flat, in the order of hls4ml's weight files: outputs first for the resource strategies."""
-    codes = weights.codes
-    if isinstance(layer, Table) and layer.index.signed:
-        return np.roll(codes, len(codes) // 2)
-    outputs_first = design.strategy_of(layer.name) in (Strategy.RESOURCE, Strategy.RESOURCE_UNROLLED)
-    if field == "kernel" and outputs_first and isinstance(layer, (Dense, Conv, DepthwiseConv)):
-        codes = np.moveaxis(codes, -1, 0)
-    return codes.ravel()
-
-
 def _may_vanish(layer: Layer, types: Mapping[str, FixedPoint]) -> bool:
     """Return whether a layer may rightly leave no call in the C++: it only renames what it reads."""
     same = bool(layer.sources) and types[layer.name] == types[layer.sources[0]]
     linear = isinstance(layer, Activation) and layer.function is Function.LINEAR and same
-    return linear or isinstance(layer, (Flatten, Reshape))
+    return linear or layer.renames

@@ -9,9 +9,24 @@ from fpgaml.backend import csim, hls4ml
 from fpgaml.backend.readback import check_project
 from fpgaml.errors import ConfigError, ConversionMismatch, FormatError, ToolFailed, ToolNotFound, UnsupportedLayer
 from fpgaml.exact import emulate
-from fpgaml.ir.fixed import FixedPoint
-from fpgaml.ir.network import Activation, Conv, Flatten, Function, Input, Multiply, Network, Reshape
-from fpgaml.target.design import Design, IoType, Strategy
+from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
+from fpgaml.ir.network import (
+    Activation,
+    Affine,
+    AveragePool,
+    Concatenate,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Flatten,
+    Function,
+    Input,
+    Multiply,
+    Network,
+    Pad,
+    Reshape,
+)
+from fpgaml.target.design import Design, IoType, LayerDesign, Strategy
 from fpgaml.target.output_head import Head, with_head
 from fpgaml.target.toolchain import Backend
 from tests.networks import RELU, VALID, cnn, codes_for, mlp, weights
@@ -41,8 +56,28 @@ def gated():
     )
 
 
+def other_kinds():
+    """A network of the kinds of layer that the others have not."""
+    rng, cast = np.random.default_rng(1), FixedPoint(6, 3, True, Rounding.RND_CONV, Overflow.SAT)
+    coarse = FixedPoint(6, 6, True, Rounding.RND_CONV, Overflow.SAT)
+    layers = (
+        Input("x", (), (4, 3, 2), FixedPoint(6, 1)),
+        Pad("pad", ("x",), ((1, 0), (0, 1))),
+        DepthwiseConv("depth", ("pad",), weights(rng, 2, 3, 2), weights(rng, 2), (1, 1), VALID),
+        Activation("act", ("depth",), Function.LINEAR, cast),
+        Affine("norm", ("act",), weights(rng, 2), weights(rng, 2)),
+        Activation("leaky", ("norm",), Function.RELU, coarse, 2.0**-10),  # drops more bits than slope and input have
+        Concatenate("both", ("act", "leaky")),
+        AveragePool("mean", ("both",), (2, 2), (2, 2), VALID, cast),
+        Reshape("turn", ("mean",), (1, 2, 4)),
+        Dense("out", ("turn",), weights(rng, 4, 3), weights(rng, 3)),
+    )
+    return Network("kinds", layers)
+
+
 NETWORKS = {
     "mlp": mlp(),
+    "other kinds": other_kinds(),
     "cnn": cnn(),
     "gated": gated(),
     "argmax": with_head(mlp(), Head.ARGMAX),
@@ -56,7 +91,8 @@ NETWORKS = {
     ("backend", "strategy"), [(Backend.VITIS, Strategy.LATENCY), (Backend.VIVADO, Strategy.RESOURCE)]
 )
 def test_csim_equals_the_emulator_in_every_layer(made, io_type, backend, strategy, tmp_path):
-    design = Design(backend, PART, io_type=io_type, strategy=strategy)
+    latency = tuple(LayerDesign(one.name, strategy=Strategy.LATENCY) for one in made if isinstance(one, DepthwiseConv))
+    design = Design(backend, PART, io_type=io_type, strategy=strategy, per_layer=latency)  # depthwise has no other
     hls4ml.convert(made, design, tmp_path / "hls", log=tmp_path / "log")
     program = csim.build(made, tmp_path / "hls", log=tmp_path / "g++.log")
     codes = codes_for(made, 60)
