@@ -11,11 +11,11 @@ import sys
 import typer
 from rich.markup import escape
 
-from fpgaml.cli import cost, doctor, hardware, learning, models, precision, run
+from fpgaml.cli import cost, doctor, hardware, learning, models, precision, pulses, run
 from fpgaml.cli.console import err
 from fpgaml.errors import BitMismatch, ConversionMismatch, FpgamlError
 
-GROUPS = (run, doctor, cost, precision, models, learning, hardware)
+GROUPS = (run, doctor, pulses, cost, precision, models, learning, hardware)
 
 
 def command_line(called: str = "") -> typer.Typer:
