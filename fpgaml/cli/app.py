@@ -1,7 +1,7 @@
 """The command line: parse, call one function, print. One file holds a group of commands, and COMMANDS at its end.
 
 Exit codes: 0 done; 1 the result is not what it must be (a mismatch, doctor finds the main job cannot run);
-2 the input or the environment is wrong; 130 interrupted.
+2 the input or the environment is wrong; 130 interrupted; 143 terminated.
 """
 
 from __future__ import annotations
