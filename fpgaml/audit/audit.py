@@ -20,7 +20,9 @@ from typing import Any
 import numpy as np
 
 from fpgaml.backend import cpp, hls4ml, stock
+from fpgaml.datasets import raw
 from fpgaml.datasets.proof_images import IMAGES, Images, load_images
+from fpgaml.datasets.raw import RawRows
 from fpgaml.errors import ConfigError, ConversionMismatch, FormatError, FpgamlError, UnsupportedLayer
 from fpgaml.exact import emulate
 from fpgaml.exact.agreement import decoded, hold
@@ -120,7 +122,7 @@ def audit(
     name: str | None = None,
     data: Path | str | None = None,
     label: str | None = None,
-    input_type: FixedPoint = PIXEL,
+    input_type: FixedPoint | None = None,
     input_scale: str | None = None,
     scale_bits: int | None = None,
     simulate: bool = True,
@@ -131,13 +133,15 @@ def audit(
 ) -> Audit:
     """Return the audit of a Keras model or its file.
 
-    data, label: as `load_images` has them. input_scale: what raw integers are multiplied by, e.g. "1/255". images: how
-    many are simulated at most.
-    scale_bits: bits to round to what is on no grid, as `read` has it.
+    data, label: as `load_images` has them. input_type: if not given that of the run which the model lies in, or pixels.
+    input_scale: what raw integers are multiplied by, e.g. "1/255". images: how many are simulated at most. scale_bits:
+    bits to round to what is on no grid, as `read` has it.
 
     Raises: DataError if a file does not exist or data do not fit; ToolNotFound without g++ (if it simulates).
     """
     path = model if isinstance(model, Path) else None
+    learned = raw.beside(path) if path else None
+    input_type = input_type or (learned.kind if learned else PIXEL)
     title = name or (path.stem if path else str(getattr(model, "name", "model")))
     progress("reading the model")
     if path is not None:
@@ -155,7 +159,7 @@ def audit(
     if not simulate and not against_hls4ml:
         return found
     with tempfile.TemporaryDirectory(prefix="fpgaml-audit-") as folder:
-        work = _Work(model, path, Path(folder), design, images, input_scale, label, progress)
+        work = _Work(model, path, Path(folder), design, images, input_scale, label, learned, progress)
         return _simulated(found, inspection, work, data, against_hls4ml)
 
 
@@ -238,6 +242,7 @@ class _Work:
     images: int
     scale: str | None
     label: str | None
+    learned: RawRows | None  # of the run that the model lies in
     progress: Progress
 
 
@@ -246,7 +251,7 @@ def _simulated(found: Audit, inspection: Any, work: _Work, data: Path | str | No
     shape = tuple(work.model.input_shape[1:]) if not isinstance(work.model.input_shape, list) else ()
     if found.errors and not (against and shape and None not in shape):
         return found
-    images = load_images(data, shape, input_type, work.images, work.scale, work.label)
+    images = load_images(data, shape, input_type, work.images, work.scale, work.label, work.learned)
     if found.errors:
         keras = _keras_only(work, input_type.decode(images.codes))
         sides = _stock_sides(work, keras, list(keras), None, images, input_type)

@@ -6,6 +6,7 @@ what follows from bits (cost) be estimated.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -44,6 +45,11 @@ from fpgaml.ir.network import (
 SPREAD = 0.25
 
 
+def input_name(shape: Sequence[int]) -> str:
+    """Return what the input of a network is called: an image has height, width and channels."""
+    return "image" if len(shape) == 3 else "sample"
+
+
 def skeleton(card: RunCard, shape: Shape) -> Network | None:
     """Return the card's network with random weights for images of `shape`.
 
@@ -56,7 +62,7 @@ def skeleton(card: RunCard, shape: Shape) -> Network | None:
     if card.model.function or Stage.SVD in card.compress or neurons:
         return None
     rng = np.random.default_rng(0)
-    layers: list[Layer] = [Input("image", (), shape, FixedPoint(8, 0, signed=False))]
+    layers: list[Layer] = [Input(input_name(shape), (), shape, FixedPoint(8, 0, signed=False))]
     for entry in card.model.layers:
         before, x = layers[-1].name, shape
         own = card.quantization.of(entry.name)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from fpgaml.cli.console import Commands, JsonOption, out, print_json
-
-Thing = Annotated[str, typer.Argument(help="Run card, run folder, network.npz or Keras model", show_default=False)]
-BoardOption = Annotated[str | None, typer.Option("--board", help="Board, instead of the card's; see fpgaml boards.")]
-PartOption = Annotated[str | None, typer.Option("--part", help="FPGA part, instead of the board's.")]
+from fpgaml.cli.console import BoardOption, BoardsFile, Commands, JsonOption, PartOption, Thing, out, print_json
 
 
-def estimate(thing: Thing, board: BoardOption = None, part: PartOption = None, as_json: JsonOption = False) -> None:
+def estimate(
+    thing: Thing,
+    board: BoardOption = None,
+    part: PartOption = None,
+    boards_file: BoardsFile = None,
+    as_json: JsonOption = False,
+) -> None:
     """Estimate latency and resources before synthesis, with 80 % ranges."""
     from fpgaml.estimate import estimate as estimated
     from fpgaml.estimate import tables
@@ -45,6 +48,8 @@ def fit(
     latency_us: Annotated[
         float | None, typer.Option("--latency-us", help="Latency budget in microseconds.", min=0)
     ] = None,
+    boards_file: BoardsFile = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Find the smallest reuse factors that fit a board, or the cheapest design within a latency."""
     from fpgaml.estimate import fit as fitted
@@ -55,6 +60,9 @@ def fit(
     found = opener.find(thing)
     design = opener.design_of(found, board=board, part=part)
     proposals = fitted(found.network, design, find_part(design.part), latency_us)
+    if as_json:
+        print_json([tables.proposal_record(one) for one in proposals])
+        raise typer.Exit(0 if proposals else 1)
     out.print(f"[dim]{escape(found.origin)}[/]")
     if not proposals:
         limit = "" if latency_us is None else f" within {latency_us:g} µs"
@@ -66,14 +74,19 @@ def fit(
 
 
 def boards(
-    extra: Annotated[Path | None, typer.Option("--file", help="A TOML file with boards of your own.")] = None,
+    boards_file: BoardsFile = None,
     sources: Annotated[bool, typer.Option("--sources", help="Say where each figure is from.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List boards and what their parts hold."""
     from fpgaml.estimate.tables import boards_table
     from fpgaml.target.boards import catalogue
 
-    out.print(boards_table(catalogue(extra).boards.values(), sources=sources))
+    known = catalogue().boards.values()
+    if as_json:
+        print_json([asdict(board) for board in known])
+        return
+    out.print(boards_table(known, sources=sources))
 
 
 COMMANDS = Commands("Cost", {"estimate": estimate, "fit": fit, "boards": boards})

@@ -27,7 +27,7 @@ PACKAGES = {
 PROGRAMS = {
     "g++": (True, "C simulation", "install your system's C++ compiler (Debian, Ubuntu: apt install g++)"),
     "make": (True, "make run, make test", "install make (Debian, Ubuntu: apt install make)"),
-    "vitis_hls": (False, "synthesis of Vitis projects: measured latency and resources, IP export", ""),
+    "vitis_hls": (False, "synthesis of Vitis projects: measured latency and resources, IP export (2024.1)", ""),
     "vivado_hls": (False, "synthesis of Vivado HLS projects (2018 to 2020.1)", ""),
     "vivado": (False, "logic synthesis, timing, bitstreams", ""),
     "yosys": (False, "open-source logic synthesis of exported Verilog", ""),

@@ -10,33 +10,47 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from fpgaml.cli.console import Commands, out
+from fpgaml.cli.console import (
+    BoardOption,
+    BoardsFile,
+    Commands,
+    DataOption,
+    JsonOption,
+    LabelOption,
+    Run,
+    TestOption,
+    err,
+    given,
+    out,
+    print_json,
+)
 
 if TYPE_CHECKING:
-    from fpgaml.flow.deploy import Row, Run
+    from fpgaml.flow.deploy import Row
+    from fpgaml.flow.deploy import Run as OpenRun
     from fpgaml.target.reports import Report
-
-RunFolder = Annotated[Path, typer.Argument(help="Folder of a run, e.g. hls_projects/mnist_mlp", show_default=False)]
-OtherBoard = Annotated[str | None, typer.Option("--board", help="Another board than the card's.", show_default=False)]
 
 
 def simulate(
-    run: RunFolder,
+    run: Run,
     testbench: Annotated[
         bool, typer.Option("--testbench", help="Run the project's own test benches on the golden vectors.")
     ] = False,
-    images: Annotated[int | None, typer.Option(help="Test images, instead of all.", min=1)] = None,
+    images: Annotated[int | None, typer.Option("--images", help="Simulate at most this many.", min=1)] = None,
+    data: DataOption = None,
+    label: LabelOption = None,
+    test: TestOption = None,
 ) -> None:
     """Run the C++ of a run's project with g++, and hold it against the emulator, bit for bit."""
     from fpgaml.flow import deploy
 
-    found = deploy.open_run(run)
+    found = deploy.open_run(run, given=given(data, label, test))
     for verdict in deploy.test(found) if testbench else [deploy.simulate(found, images)]:
         out.print(escape(verdict))
 
 
 def synth(
-    run: RunFolder,
+    run: Run,
     csim: Annotated[bool, typer.Option("--csim", help="C simulation in the vendor's tool.")] = False,
     csynth: Annotated[bool, typer.Option("--csynth", help="C synthesis.")] = False,
     cosim: Annotated[bool, typer.Option("--cosim", help="Cosimulation of the Verilog.")] = False,
@@ -45,7 +59,9 @@ def synth(
     wrapper: Annotated[str | None, typer.Option(help="Synthesize a wrapper: axi or lite.", show_default=False)] = None,
     tool: Annotated[Path | None, typer.Option(help="The HLS program, or the folder it is in.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Minutes each program may take.")] = None,
-    board: OtherBoard = None,
+    board: BoardOption = None,
+    boards_file: BoardsFile = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Run the vendor's tools on a run's project, and show what they measured beside the estimate.
 
@@ -77,14 +93,15 @@ def synth(
             timeout_s=None if timeout is None else 60 * timeout,
             progress=lambda line: status.update(escape(line[:100])),
         )
-    out.print(f"done: {', '.join(steps)}; logs in {opened.folder / 'synth'}", soft_wrap=True)
-    _show(opened, found)
+    if not as_json:
+        out.print(f"done: {', '.join(steps)}; logs in {opened.folder / 'synth'}", soft_wrap=True)
+    _show(opened, found, as_json=as_json)
 
 
 def export(
-    run: RunFolder,
+    run: Run,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The zip to write.", show_default=False)] = None,
-    board: OtherBoard = None,
+    board: BoardOption = None,
 ) -> None:
     """Write a run's project into one zip that is complete, reproducible and tests itself with g++ alone."""
     from fpgaml.flow import deploy
@@ -96,18 +113,29 @@ def export(
 
 
 def import_reports(
-    run: RunFolder,
-    files: Annotated[list[Path], typer.Argument(help="csynth.xml, *_cosim.rpt, vivado_synth.rpt, vivado_timing.rpt")],
-    board: OtherBoard = None,
+    run: Run,
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="csynth.xml, *_cosim.rpt, vivado_synth.rpt, vivado_timing.rpt"),
+    ],
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Take reports of any project, part and clock, with a warning.")
+    ] = False,
+    board: BoardOption = None,
+    boards_file: BoardsFile = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Bring reports of another machine home, and show them beside the estimate."""
     from fpgaml.flow import deploy
 
     opened = deploy.open_run(run, board)
-    _show(opened, deploy.import_files(opened, files))
+    found, warnings = deploy.import_files(opened, files, as_is=as_is)
+    for warning in warnings:
+        err.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+    _show(opened, found, as_json=as_json)
 
 
-def board(run: RunFolder, name: OtherBoard = None) -> None:
+def board(run: Run, name: BoardOption = None, boards_file: BoardsFile = None) -> None:
     """Write a board package: Vivado scripts, PYNQ driver, bare-metal program, raw golden rows."""
     from fpgaml.flow import deploy
 
@@ -120,10 +148,13 @@ def board(run: RunFolder, name: OtherBoard = None) -> None:
     out.print(f"{folder}: begin with README.md", soft_wrap=True)
 
 
-def _show(run: Run, found: Sequence[Report]) -> None:
+def _show(run: OpenRun, found: Sequence[Report], *, as_json: bool = False) -> None:
     from fpgaml.flow import deploy
 
     rows: list[Row] = deploy.beside(run, found)
+    if as_json:
+        print_json([row.record() for row in rows])
+        return
     if not rows:
         return
     table = Table(box=None, pad_edge=False)

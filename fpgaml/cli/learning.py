@@ -12,7 +12,20 @@ import typer
 from rich.status import Status
 from rich.table import Table
 
-from fpgaml.cli.console import Card, Commands, out, wide
+from fpgaml.cli.console import (
+    Card,
+    Commands,
+    DataOption,
+    JsonOption,
+    LabelOption,
+    RunsFolder,
+    TestOption,
+    base_of,
+    given,
+    out,
+    print_json,
+    wide,
+)
 from fpgaml.errors import BitMismatch, ConfigError, FormatError
 
 if TYPE_CHECKING:
@@ -25,8 +38,6 @@ if TYPE_CHECKING:
     from fpgaml.ir.network import Network
     from fpgaml.runs.workspace import Workspace
 
-Base = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for runs, instead of the card's.")]
-
 TABLE_WIDTH = 120  # of all runs; a narrower terminal wraps its lines
 
 
@@ -37,11 +48,16 @@ def trials(
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Also convert each, C-simulate all test images, and count unlike logits.")
     ] = False,
-    output: Base = None,
+    output: RunsFolder = None,
+    data: DataOption = None,
+    label: LabelOption = None,
+    test: TestOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Train several times: mean and spread of the accuracy, in float and in hardware. What is done is kept."""
     from fpgaml.backend import cpp
     from fpgaml.card.toml import load_card
+    from fpgaml.datasets.sources import with_data
     from fpgaml.flow.steps import check_teacher
     from fpgaml.report import classification
     from fpgaml.runs.workspace import Workspace
@@ -52,11 +68,11 @@ def trials(
         raise ConfigError(f"--seeds must be at least 1, not {seeds}")
     if folds is not None and not 2 <= folds <= 10:
         raise ConfigError(f"--folds must be 2 to 10, not {folds}")
-    read = load_card(card)
+    read = with_data(load_card(card), given(data, label, test))
     check_teacher(read)
     first = read.training.seed
     numbers = range(first, first + (seeds or 0))
-    workspace = Workspace.open(read, output)
+    workspace = Workspace.open(read, base_of(card, output))
     what = "fold" if folds else "seed"
     with _quiet(workspace, what), out.status("reading the data") as status:
         from fpgaml.training import trials as repeated
@@ -64,16 +80,17 @@ def trials(
         kept = _kept(workspace, f"{what}s.json", read, folds or 0)
         every = [repeated.Trial(**record) for record in kept["trials"]]
         done = {one.name: one for one in every if not simulate or one.unlike is not None}
-        data = workspace.data
+        samples = workspace.data
         design, project = read.design.resolve(), workspace / f"{what}_hls"
 
         def check(network: Network, part: Dataset, logits: Floats | None) -> int:
             return cpp.mismatches(network, design, part.x_test, logits, project)
 
         how: dict[str, Any] = {"skip": done, "progress": _told(status), "check": check if simulate else None}
-        new = (
-            repeated.cross_validate(read, data, folds, **how) if folds else repeated.repeat(read, data, numbers, **how)
-        )
+        if folds:
+            new = repeated.cross_validate(read, samples, folds, **how)
+        else:
+            new = repeated.repeat(read, samples, numbers, **how)
         for trial in new:
             done[trial.name] = trial
             kept["trials"] = [vars(one) for one in done.values()]
@@ -93,12 +110,18 @@ def trials(
         )
     spread = repeated.summarize(chosen)
     table.add_row("mean", str(spread["float"]), str(spread["hardware"]), style="bold")
-    out.print(table)
+    if not as_json:
+        out.print(table)
     columns = {
         "float": [one.float_accuracy for one in chosen],
         "hardware": [one.hardware_accuracy for one in chosen],
     }
-    _draw(workspace, f"{what}s", classification.spread(columns, what)[0])
+    figure = _draw(workspace, f"{what}s", classification.spread(columns, what)[0])
+    if as_json:
+        summary = {name: vars(one) for name, one in spread.items()}
+        print_json({"trials": [vars(one) for one in chosen], "mean": summary, "figure": str(figure)})
+    else:
+        out.print(f"figure: {figure}", soft_wrap=True)
     wrong = sum(one.unlike or 0 for one in chosen)
     if simulate and wrong:
         raise BitMismatch(f"{wrong:,} logits differ between QKeras, emulator and C simulation; fpgaml run says where")
@@ -108,36 +131,49 @@ def search(
     card: Card,
     minutes: Annotated[float, typer.Option("--minutes", help="Stop training new points after this time.")] = 60.0,
     points: Annotated[int, typer.Option("--points", help="Train so many points at most.")] = 24,
-    output: Base = None,
+    output: RunsFolder = None,
+    data: DataOption = None,
+    label: LabelOption = None,
+    test: TestOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Choose bits per layer and sparsity: a front of accuracy against cost, each point a run card. Resumable."""
     from fpgaml.card.toml import load_card
     from fpgaml.cli.show_run import StepLines
+    from fpgaml.datasets.sources import with_data
     from fpgaml.flow import steps
     from fpgaml.report import classification
 
-    read = load_card(card)
-    with StepLines(out) as listener:
-        workspace = steps.run(read, base=output, last="train", listener=listener)
+    read = with_data(load_card(card), given(data, label, test))
+    with StepLines(out, quiet=as_json) as listener:
+        workspace = steps.run(read, base=base_of(card, output), last="train", listener=listener)
     with _quiet(workspace, "search"), out.status("search") as status:
         from fpgaml.frontend import store
         from fpgaml.training.search import search as find
 
-        data, model = workspace.data, store.load(workspace / "float.keras")
+        samples, model = workspace.data, store.load(workspace / "float.keras")
 
         def say(text: str) -> None:
-            out.print(text)
+            if not as_json:
+                out.print(text, soft_wrap=True)
             status.update("training the next point")
 
-        found = find(read, model, data, workspace / "search", minutes=minutes, points=points, progress=say)
+        found = find(read, model, samples, workspace / "search", minutes=minutes, points=points, progress=say)
+    drawn = [{"group": "searched", "accuracy": p.accuracy, "weight_bits": p.weight_bits} for p in found.points]
+    figure = _draw(workspace, "search", classification.trade_off(drawn)[0])
+    if as_json:
+        from fpgaml.precision.profile import plain
+
+        front = [plain(point) for point in found.front]
+        print_json({"front": front, "cards": str(workspace / "search"), "figure": str(figure)})
+        return
     table = Table(box=None, pad_edge=False, header_style="bold", title="Pareto front, cheapest first")
     for heading in ("card", "accuracy", "weights", "bits of weights"):
         table.add_column(heading, justify="left" if heading == "card" else "right")
     for point in found.front:
         table.add_row(f"{point.name}.toml", f"{point.accuracy:.2%}", f"{point.nonzero:,}", f"{point.weight_bits:,}")
     out.print(table)
-    drawn = [{"group": "searched", "accuracy": p.accuracy, "weight_bits": p.weight_bits} for p in found.points]
-    _draw(workspace, "search", classification.trade_off(drawn)[0])
+    out.print(f"figure: {figure}", soft_wrap=True)
     out.print(f"cards: {workspace / 'search'}", soft_wrap=True)
 
 
@@ -146,6 +182,7 @@ def tradeoff(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The figure: .png, with .svg and .json beside it.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show accuracy against bits of weights, over all runs, trials and searches: a table and one figure."""
     from fpgaml.report import classification, figures
@@ -153,6 +190,11 @@ def tradeoff(
 
     found = gathering.gather(folder)
     front = set(found.front)
+    figure, caption = classification.trade_off(gathering.marks(found.points))
+    path = figures.save_beside(figure, output or folder / "tradeoff.png", gathering.to_json(found))
+    if as_json:
+        print_json(json.loads(gathering.to_json(found)) | {"figure": str(path)})
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     several = len({point.data for point in found.points}) > 1
     for heading in ("group", "run", *(["data"] if several else []), "of"):
@@ -173,8 +215,6 @@ def tradeoff(
     wide(TABLE_WIDTH).print(table)
     for line in found.left_out:
         out.print(f"left out: {line}", soft_wrap=True, markup=False)
-    figure, caption = classification.trade_off(gathering.marks(found.points))
-    path = figures.save_beside(figure, output or folder / "tradeoff.png", gathering.to_json(found))
     out.print(f"\n{caption}\nfigure: {path}", soft_wrap=True, markup=False)
 
 
@@ -209,11 +249,11 @@ def _write(workspace: Workspace, name: str, text: str) -> None:
     workspace.write(name, lambda path: path.write_text(text, encoding="utf-8"))
 
 
-def _draw(workspace: Workspace, name: str, figure: Figure) -> None:
+def _draw(workspace: Workspace, name: str, figure: Figure) -> Path:
     from fpgaml.report.figures import save
 
     save(figure, workspace, name)
-    out.print(f"figure: {workspace / 'figures' / name}.png", soft_wrap=True)
+    return workspace / "figures" / f"{name}.png"
 
 
 @contextmanager

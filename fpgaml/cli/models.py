@@ -9,27 +9,39 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from fpgaml.cli.console import Commands, JsonOption, out, print_json
+from fpgaml.cli.console import (
+    BoardOption,
+    BoardsFile,
+    Commands,
+    DataOption,
+    JsonOption,
+    LabelOption,
+    PartOption,
+    RunsFolder,
+    ScaleOption,
+    TypeOption,
+    out,
+    print_json,
+)
 from fpgaml.datasets.proof_images import IMAGES
-from fpgaml.ir.fixed import PIXEL, FixedPoint
+from fpgaml.ir.fixed import FixedPoint
 from fpgaml.target.noise import keras_noise
 
 if TYPE_CHECKING:
     from fpgaml.flow.foreign import Conversion
 
-ImagesOption = Annotated[Path | None, typer.Option("--data", help="Images as .npy, or .npz with x_test and y_test.")]
-ScaleOption = Annotated[
-    str | None, typer.Option("--input-scale", help="What raw integers are multiplied by, e.g. 1/255.")
-]
 ScaleBitsOption = Annotated[
     int | None, typer.Option("--scale-bits", help="Round what is on no grid to this many bits.")
 ]
 
 
 def audit_model(
-    model: Annotated[Path, typer.Argument(help="Keras or QKeras model, .keras or .h5", show_default=False)],
-    data: ImagesOption = None,
-    input_type: Annotated[str, typer.Option("--input-type", help="The input's fixed-point type.")] = str(PIXEL),
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Keras or QKeras model, .keras or .h5", show_default=False)
+    ],
+    data: DataOption = None,
+    label: LabelOption = None,
+    input_type: TypeOption = None,
     input_scale: ScaleOption = None,
     scale_bits: ScaleBitsOption = None,
     images: Annotated[int, typer.Option("--images", help="Simulate at most this many.", min=1)] = IMAGES,
@@ -45,7 +57,8 @@ def audit_model(
 
     options: dict[str, Any] = {
         "data": data,
-        "input_type": FixedPoint.parse(input_type),
+        "label": label,
+        "input_type": None if input_type is None else FixedPoint.parse(input_type),
         "input_scale": input_scale,
         "scale_bits": scale_bits,
         "images": images,
@@ -67,18 +80,19 @@ def audit_model(
 
 
 def convert(
-    model: Annotated[Path, typer.Argument(help="QKeras model (.keras, .h5), or network.npz", show_default=False)],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for runs, instead of hls_projects.")
-    ] = None,
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="QKeras model (.keras, .h5), or network.npz", show_default=False)
+    ],
+    output: RunsFolder = None,
     name: Annotated[str | None, typer.Option("--name", help="Of the run; else made from the file's name.")] = None,
-    data: ImagesOption = None,
-    input_type: Annotated[
-        str | None, typer.Option("--input-type", help=f"The input's fixed-point type, instead of {PIXEL}.")
-    ] = None,
+    data: DataOption = None,
+    label: LabelOption = None,
+    input_type: TypeOption = None,
     input_scale: ScaleOption = None,
     scale_bits: ScaleBitsOption = None,
-    board: Annotated[str | None, typer.Option("--board", help="See fpgaml boards.")] = None,
+    board: BoardOption = None,
+    part: PartOption = None,
+    boards_file: BoardsFile = None,
     backend: Annotated[str | None, typer.Option("--backend", help="Vitis or Vivado.")] = None,
     io_type: Annotated[str | None, typer.Option("--io-type", help="io_parallel or io_stream.")] = None,
     strategy: Annotated[
@@ -87,20 +101,22 @@ def convert(
     ] = None,
     reuse_factor: Annotated[int | None, typer.Option("--reuse-factor", help="Products a multiplier makes.")] = None,
     outputs: Annotated[str | None, typer.Option("--outputs", help="logits, argmax or softmax.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a proved HLS project of a quantized model made elsewhere, in a run's folder."""
     from fpgaml.cli.show_run import StepLines
     from fpgaml.flow.foreign import convert_model
 
     design: dict[str, Any] = {
-        "board": board, "backend": backend, "io_type": io_type, "strategy": strategy, "reuse_factor": reuse_factor,
-        "output": outputs,
+        "board": board, "part": part, "backend": backend, "io_type": io_type, "strategy": strategy,
+        "reuse_factor": reuse_factor, "output": outputs,
     }  # fmt: skip
-    with StepLines(out) as listener:
+    with StepLines(out, quiet=as_json) as listener:
         made = convert_model(
             model,
             name=name,
             data=data,
+            label=label,
             input_type=None if input_type is None else FixedPoint.parse(input_type),
             input_scale=input_scale,
             scale_bits=scale_bits,
@@ -108,11 +124,17 @@ def convert(
             base=output,
             listener=listener,
         )
-    _show(made)
+    if as_json:
+        record = {key: value for key, value in vars(made).items() if key != "network"}
+        print_json(record | {"folder": str(made.folder), "name": made.network.name})
+    else:
+        _show(made)
 
 
 def _show(made: Conversion) -> None:
     """Print what became of the model, what was not taken as it is, and what to do next."""
+    from fpgaml.cli.show_run import next_commands
+
     out.print()
     for note in made.notes:
         out.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
@@ -123,15 +145,15 @@ def _show(made: Conversion) -> None:
         changed = f"the class of {made.head['changed']:,} of {made.images:,} images changes"
         out.print(f"behind the logits, {made.head['output']}: {changed}{right}", soft_wrap=True)
     out.print(f"[green]✓[/] {escape(made.summary)}", soft_wrap=True)
-    run = escape(str(made.folder))
-    out.print(f"\nproject: {run}/hls, begin with README.md", soft_wrap=True)
-    for line, what in (
-        ("simulate {} --testbench", "the project's own test benches"),
-        ("estimate {}", "latency and resources before synthesis"),
-        ("board {}", "a board package"),
-        ("export {}", "one zip for a machine with the vendor's tools"),
-    ):
-        out.print(f"next:    fpgaml {line.format(run)}  [dim]{what}[/]", soft_wrap=True)
+    run = str(made.folder)
+    out.print(f"\nproject: {escape(run)}/hls, begin with README.md", soft_wrap=True)
+    next_commands(
+        out,
+        (f"simulate {run} --testbench", "the project's own test benches"),
+        (f"estimate {run}", "latency and resources before synthesis"),
+        (f"board {run}", "a board package"),
+        (f"export {run}", "one zip for a machine with the vendor's tools"),
+    )
 
 
 COMMANDS = Commands("Models made elsewhere", {"audit": audit_model, "convert": convert})

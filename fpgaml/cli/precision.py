@@ -7,22 +7,32 @@ from typing import Annotated
 
 import typer
 
-from fpgaml.cli.console import Commands, JsonOption, out, print_json, wide
+from fpgaml.cli.console import (
+    Commands,
+    DataOption,
+    JsonOption,
+    LabelOption,
+    ScaleOption,
+    TestOption,
+    Thing,
+    TypeOption,
+    given,
+    out,
+    print_json,
+    wide,
+)
 
-What = Annotated[
-    Path, typer.Argument(help="Run card (.toml), saved network (.npz) or Keras model (.keras)", show_default=False)
-]
-Source = Annotated[
-    str | None,
-    typer.Option("--data", help="mnist, fashion_mnist, an .npz or .csv file, or a folder.", metavar="DATA"),
-]
 TABLE_WIDTH = 108  # of a profile; a narrower terminal wraps its lines
 FiguresFolder = Annotated[Path | None, typer.Option("--figures", help="Write figures and captions here.")]
 
 
 def profile(
-    what: What,
-    data: Source = None,
+    thing: Thing,
+    data: DataOption = None,
+    label: LabelOption = None,
+    test: TestOption = None,
+    input_type: TypeOption = None,
+    input_scale: ScaleOption = None,
     criterion: Annotated[
         str, typer.Option(help="For recommended types: unchanged, observed, share or proved.")
     ] = "observed",
@@ -39,7 +49,7 @@ def profile(
     from fpgaml.runs.subject import open_subject, starting_network
 
     wanted = named_criterion(criterion)
-    subject = open_subject(what, data)
+    subject = open_subject(thing, given(data, label, test, input_type, input_scale))
     network, codes, labels = starting_network(subject), subject.images, subject.labels
     weights = None if subject.reading is None else subject.model.weights
     found = profile_network(network, codes, labels, weights)
@@ -57,8 +67,12 @@ def profile(
 
 
 def quantize_after_training(
-    model: Annotated[Path, typer.Argument(help="Float Keras model (.keras)", show_default=False)],
-    data: Source = None,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Float Keras model (.keras)", show_default=False)],
+    data: DataOption = None,
+    label: LabelOption = None,
+    test: TestOption = None,
+    input_type: TypeOption = None,
+    input_scale: ScaleOption = None,
     loss: Annotated[float, typer.Option(help="Accuracy that may be lost, in points (percent).")] = 0.5,
     bits: Annotated[int, typer.Option(help="Bits to start from.")] = 8,
     refine: Annotated[bool, typer.Option(help="Search for fewer bits, tensor by tensor.")] = True,
@@ -74,7 +88,7 @@ def quantize_after_training(
     from fpgaml.precision.profile import plain
     from fpgaml.runs import subject as subjects
 
-    subject = subjects.open_subject(model, data)
+    subject = subjects.open_subject(model, given(data, label, test, input_type, input_scale))
     found = subjects.quantize_model(subject, loss=loss / 100, bits=bits, refine=refine)
     path = output or model.with_name(f"{model.stem}_ptq.npz")
     save(found.network, path)
@@ -99,11 +113,11 @@ def quantize_after_training(
         print_json(plain(record))
         return
     out.print(types_table(found.types))
-    test, search = record["test_accuracy"], record["search_accuracy"]
-    assert isinstance(test, dict)
+    tested, search = record["test_accuracy"], record["search_accuracy"]
+    assert isinstance(tested, dict)
     assert isinstance(search, dict)
     out.print(f"\nheld-out training images: float {search['float']:.2%}, quantized {search['quantized']:.2%}")
-    out.print(f"test images:              float {test['float']:.2%}, quantized {test['quantized']:.2%}")
+    out.print(f"test images:              float {tested['float']:.2%}, quantized {tested['quantized']:.2%}")
     out.print(f"weights {found.weight_bits:,} bits, activations {found.activation_bits:,} bits an image")
     if proof_images:
         out.print(f"C simulation: {record['equal_logits']:,} logits equal the emulator's, 0 differ")
@@ -111,8 +125,12 @@ def quantize_after_training(
 
 
 def sweep(
-    what: What,
-    data: Source = None,
+    thing: Thing,
+    data: DataOption = None,
+    label: LabelOption = None,
+    test: TestOption = None,
+    input_type: TypeOption = None,
+    input_scale: ScaleOption = None,
     widths: Annotated[str, typer.Option(help="Total bits, as first:last:step or 4,6,8.")] = "4:14:2",
     integers: Annotated[str, typer.Option(help="Integer bits, the sign included.")] = "1:6",
     layer: Annotated[str | None, typer.Option(help="Sweep this layer only.")] = None,
@@ -134,14 +152,14 @@ def sweep(
 
     setting = Setting(named_tensors(tensors), layer)
     rows, columns = whole_numbers(widths, "--widths"), whole_numbers(integers, "--integers")
-    subject = subjects.open_subject(what, data)
+    subject = subjects.open_subject(thing, given(data, label, test, input_type, input_scale))
     codes, labels = (array[:images] for array in subject.test)
     model, others = subject.model, subjects.sweep_types(subject)
     found = sweep_network(model, codes, labels, widths=rows, integers=columns, others=others, setting=setting)
     equal = None
     if proof_images:
         at = network_at(model, others, setting, found.best.width, found.best.integer)
-        folder = what.with_name(f"{what.stem}_sweep") / "hls"
+        folder = thing.with_name(f"{thing.stem}_sweep") / "hls"
         equal = cpp.prove(at, codes[:proof_images], folder)
     if figures is not None:
         from fpgaml.report.profile_figures import sweep_map

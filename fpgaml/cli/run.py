@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fpgaml.cli.console import Card, Commands, out
+from fpgaml.cli.console import (
+    BoardsFile,
+    Card,
+    Commands,
+    DataOption,
+    JsonOption,
+    LabelOption,
+    RunsFolder,
+    TestOption,
+    base_of,
+    given,
+    out,
+    print_json,
+)
 
 
 def run(
@@ -20,22 +32,32 @@ def run(
     fast: Annotated[
         bool, typer.Option("--fast", help="A first result in seconds: few epochs, as <name>_fast.")
     ] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for runs, instead of the card's.")
-    ] = None,
+    output: RunsFolder = None,
+    data: DataOption = None,
+    label: LabelOption = None,
+    test: TestOption = None,
+    boards_file: BoardsFile = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say where each log is.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Do the main job: train, quantize, profile, convert, csim, compare, report."""
     from fpgaml.card.changes import hurried
     from fpgaml.card.toml import load_card
-    from fpgaml.cli.show_run import StepLines, closing_table
+    from fpgaml.cli.show_run import StepLines, closing_table, run_record
+    from fpgaml.datasets.sources import with_data
     from fpgaml.flow import steps
 
-    read = hurried(load_card(card)) if fast else load_card(card)
+    read = with_data(load_card(card), given(data, label, test))
+    read = hurried(read) if fast else read
+    quiet = quiet or as_json
     with StepLines(out, quiet=quiet, verbose=verbose) as listener:
-        workspace = steps.run(read, base=output, first=first, last=last, force=force, listener=listener)
-    if not quiet and (workspace / "report.json").is_file() and last in (None, "report"):
+        base = base_of(card, output)
+        workspace = steps.run(read, base=base, first=first, last=last, force=force, listener=listener)
+    finished = (workspace / "report.json").is_file() and last in (None, "report")
+    if as_json:
+        print_json(run_record(workspace, finished))
+    elif not quiet and finished:
         closing_table(out, workspace)
 
 

@@ -92,14 +92,17 @@ def whole_numbers(text: str, what: str) -> tuple[int, ...]:
     return found
 
 
-def save_figures(figures: Mapping[str, tuple[Figure, str]], folder: Path) -> None:
-    """Write each figure as SVG and PNG, and all captions as captions.md, into `folder`."""
+def save_figures(figures: Mapping[str, tuple[Figure | None, str]], folder: Path) -> None:
+    """Write each figure as SVG and PNG, and all captions as captions.md, into `folder`; without a figure, its text."""
     from fpgaml.report.figures import write
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, (figure, _) in figures.items():
-        write(figure, folder / name)
-    captions = "\n\n".join(f"![{name}]({name}.svg)\n\n*{caption}*" for name, (_, caption) in figures.items())
+        if figure is not None:
+            write(figure, folder / name)
+    captions = "\n\n".join(
+        f"![{name}]({name}.svg)\n\n*{caption}*" if figure else caption for name, (figure, caption) in figures.items()
+    )
     (folder / "captions.md").write_text(captions + "\n", encoding="utf-8")
 
 

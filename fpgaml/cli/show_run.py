@@ -7,10 +7,20 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from fpgaml.runs.workspace import Workspace
+
+
+class _Done(ProgressColumn):
+    """How much of a step is done, once it is known of how much."""
+
+    def render(self, task: Task) -> Text:
+        """Return e.g. "3/32"; nothing for a step that does not count."""
+        return Text("" if task.total is None else f"{int(task.completed)}/{int(task.total)}", style="progress.download")
 
 
 class StepLines:
@@ -19,7 +29,7 @@ class StepLines:
     def __init__(self, console: Console, *, quiet: bool = False, verbose: bool = False) -> None:
         self.console, self.quiet, self.verbose = console, quiet, verbose
         self._bar = Progress(
-            SpinnerColumn(), TextColumn("{task.description:<9}"), BarColumn(28), MofNCompleteColumn(),
+            SpinnerColumn(), TextColumn("{task.description:<9}"), BarColumn(28), _Done(),
             TextColumn("{task.fields[text]}"), TimeElapsedColumn(),
             console=console, transient=True, disable=quiet or not console.is_terminal,
         )  # fmt: skip
@@ -52,8 +62,13 @@ class StepLines:
             self._task = None
         if self.quiet:
             return
-        time = "[dim]unchanged[/]" if skipped else f"{seconds:7.1f} s"
-        self.console.print(f"[green]✓[/] {step:<9} {time:>9}  {summary}", soft_wrap=True)
+        time = "unchanged" if skipped else f"{seconds:.1f} s"
+        line = Table.grid(padding=(0, 1))
+        for width in (1, 9, 9):
+            line.add_column(width=width, no_wrap=True)
+        line.add_column()  # what was found wraps at words, below itself
+        line.add_row("[green]✓[/]", step, f"[dim]{time}[/]" if skipped else f"{time:>9}", f" {escape(summary)}")
+        self.console.print(line)
         if self.verbose:
             self.console.print(f"  [dim]logs/{step}.log[/]")
 
@@ -79,3 +94,26 @@ def closing_table(console: Console, workspace: Workspace) -> None:
         console.print(f"[bold yellow]{record['note']}[/]\n")
     console.print(table)
     console.print(f"\nreport: {workspace / 'report.md'}", soft_wrap=True)
+    run = workspace.folder
+    next_commands(
+        console,
+        (f"board {run}", "a package for the card's board, with its driver and test vectors"),
+        (f"fit {run}", "reuse factors that fit the board, or a latency"),
+        (f"profile {run}", "what the numbers do, and the types that fit them"),
+        (f"export {run}", "one zip for a machine with the vendor's tools"),
+    )
+
+
+def next_commands(console: Console, *lines: tuple[str, str]) -> None:
+    """Print what may be done next, each with what it gives."""
+    for number, (line, what) in enumerate(lines):
+        console.print(f"{'next:' if number == 0 else '':<8}fpgaml {escape(line)}  [dim]{what}[/]", soft_wrap=True)
+
+
+def run_record(workspace: Workspace, finished: bool) -> dict[str, Any]:
+    """Return what a run found as JSON-ready data: its steps, and the comparison if it came to it."""
+    record = {"run": str(workspace.folder), "steps": workspace.state}
+    if not finished:
+        return record
+    report = json.loads((workspace / "report.json").read_text(encoding="utf-8"))
+    return record | {key: report[key] for key in ("note", "comparison", "estimate")}

@@ -65,6 +65,11 @@ class Dataset:
         return tuple(self.x_train.shape[1:])
 
     @property
+    def noun(self) -> str:
+        """What one of them is called: an image has height, width and channels."""
+        return "image" if len(self.shape) == 3 else "sample"
+
+    @property
     def labelled(self) -> bool:
         """Whether the images have labels."""
         return bool(self.names)

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fpgaml.datasets.dataset import NAMED, is_one_hot
+from fpgaml.datasets.dataset import NAMED, Dataset, is_one_hot
 from fpgaml.datasets.encoding import Encoding
 from fpgaml.datasets.files import Samples, read
 from fpgaml.datasets.inputs import nearest_of, stated
 from fpgaml.datasets.inputs import pixels as pixels_as_they_are
+from fpgaml.datasets.raw import RawRows
 from fpgaml.datasets.scaled import scaled_codes
 from fpgaml.datasets.sources import load_source
 from fpgaml.errors import ConfigError, DataError
@@ -55,16 +56,20 @@ def load_images(
     count: int,
     scale: str | None = None,
     label: str | None = None,
+    learned: RawRows | None = None,
 ) -> Images:
     """Return at most `count` images as codes of `kind`: of a file or set, else MNIST's test images, else random codes.
 
     With a `scale` such as "1/255" the images are raw integers that the model reads times the scale; the codes are the
     nearest of `kind`. Real numbers must be on the grid of pixels; those of another type are rounded to it, which
-    `Images.data` says. `label` names the column, array or file of the labels.
+    `Images.data` says. `label` names the column, array or file of the labels. Where a run kept how its training encoded
+    raw rows and numbered classes, `learned` says, and a file's raw rows become codes in the same way.
 
     Raises: DataError if the file's shape or values do not fit the input.
     """
     if source is not None and str(source) not in NAMED:
+        if learned is not None and not scale:
+            return _as_learned(Path(source), count, label, learned)
         return _from_file(Path(source), shape, kind, count, scale, label)
     if source is not None or (shape in ((28, 28, 1), (28, 28), (784,)) and (kind == PIXEL or scale)):
         found = load_source(str(source or "mnist"))
@@ -77,6 +82,13 @@ def load_images(
         return Images(codes, found.y_test[:count].astype(np.int64), title, raw, how, found.names)
     rng = np.random.default_rng(0)
     return Images(rng.integers(kind.low, kind.high + 1, (count, *shape)), None, "random codes (seed 0)")
+
+
+def tests_alone(images: Images, kind: FixedPoint) -> Dataset:
+    """Return the images as a Dataset that has nothing to learn from."""
+    labels = np.zeros(0, np.int64) if images.labels is None else images.labels
+    names = images.names or (tuple(map(str, range(int(labels.max()) + 1))) if labels.size else ())
+    return Dataset(images.codes[:0], labels[:0], images.codes, labels, input_type=kind, names=names)
 
 
 def _check_shape(where: str, array: Array, shape: tuple[int, ...]) -> None:
@@ -111,6 +123,32 @@ def _from_file(
     codes, off = _rounded(array, path, kind)
     said = f"; {off:,} of {array.size:,} values rounded to the grid of {kind}" if off else ""
     return Images(codes, labels, f"{path.name}{said}", array, _encoding(array, shape, kind), names)
+
+
+def _as_learned(path: Path, count: int, label: str | None, learned: RawRows) -> Images:
+    """Return a file's samples as codes, and its labels as numbers, as a run's training had them."""
+    contents, encoding = read(path, label), learned.encoding
+    rows, labels = contents.tested.values[:count], contents.tested.labels
+    if "type" in contents.extra:  # codes that fpgaml wrote
+        return Images(rows, labels, str(path.name), names=learned.classes)
+    table = dict(zip(contents.features, rows.T, strict=True)) if contents.features and encoding.names else rows
+    try:
+        codes = encoding.codes(table)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
+    numbers = None if labels is None else _numbered(labels.reshape(-1)[:count], learned.classes, path)
+    return Images(codes, numbers, str(path.name), rows, encoding, learned.classes)
+
+
+def _numbered(labels: Array, classes: tuple[str, ...], path: Path) -> Codes:
+    """Return labels by name as their place among `classes`, or numbers as they are. Raises: DataError."""
+    names = labels.astype(str)
+    if set(names) <= set(classes):
+        return np.array([classes.index(name) for name in names], np.int64)
+    if labels.dtype.kind in "iu" and labels.min() >= 0 and labels.max() < len(classes):
+        return labels.astype(np.int64)
+    strange = sorted(set(names) - set(classes))[0]
+    raise DataError(f"labels in {path} must be among the classes of the run, {', '.join(classes)}; {strange!r} is not")
 
 
 def _encoding(values: Array, shape: tuple[int, ...], kind: FixedPoint, scale: str | None = None) -> Encoding | None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from fpgaml.datasets.encoding import Encoding
 from fpgaml.errors import FormatError
+from fpgaml.ir.fixed import FixedPoint, smallest
 
 RAW_ROWS = 1000  # of the test set, in a run and in the packages for boards
 
@@ -34,11 +35,22 @@ class RawRows:
     classes: tuple[str, ...]
     encoding: Encoding
 
+    @property
+    def kind(self) -> FixedPoint:
+        """The narrowest type that holds all codes of the encoding."""
+        return smallest(self.encoding.low, self.encoding.high, self.encoding.fraction)
+
     def save(self, path: Path) -> None:
         """Write an .npz file."""
         text = json.dumps({"encoding": asdict(self.encoding), "classes": self.classes})
         with path.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, rows=self.rows, labels=self.labels, record=np.array(text))
+
+
+def beside(path: Path) -> RawRows | None:
+    """Return the raw rows of the run that a file lies in; None if it lies in none."""
+    kept = path.parent / "raw.npz"
+    return load(kept) if (path.parent / "run.json").is_file() and kept.is_file() else None
 
 
 def load(path: Path) -> RawRows:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from fpgaml.card.changes import changed
 from fpgaml.card.runcard import RunCard
 from fpgaml.card.sections import Data
 from fpgaml.datasets.dataset import NAMED, Dataset, load
@@ -18,6 +20,17 @@ def load_data(card: RunCard) -> Dataset:
     _must_be_there(card)
     data = load_source(card.data.source, card.folder, card.data)
     return data.subset(card.data.classes) if card.data.classes else data
+
+
+def with_data(card: RunCard, given: Mapping[str, str]) -> RunCard:
+    """Return `card` with keys of its [data] as a command's options say; their files lie in the working directory.
+
+    Raises: ConfigError as `changed`.
+    """
+    if not given:
+        return card
+    files = {key: given[key] for key in ("source", "test") if given.get(key, "mnist") not in NAMED}
+    return changed(card, {"data": dict(given) | {key: str(Path(name).resolve()) for key, name in files.items()}})
 
 
 def _must_be_there(card: RunCard) -> None:

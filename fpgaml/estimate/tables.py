@@ -7,10 +7,12 @@ the fit had not seen, and stands under every table of estimates.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from rich.table import Table
 
-from fpgaml.estimate.estimator import Estimate, EstimateStage, Utilisation, utilisation
+from fpgaml.estimate.estimator import Estimate, EstimateStage, utilisation
 from fpgaml.estimate.model import model
 from fpgaml.estimate.proposals import Proposal
 from fpgaml.target.boards import Board
@@ -73,15 +75,22 @@ def design_table(found: Estimate) -> Table:
         available = next(use.available for use in used[EstimateStage.CSYNTH].uses if use.metric is metric)
         cells = (_spread(found.at(stage)[metric].value) for stage in EstimateStage)
         table.add_row(str(metric), *cells, f"{available:,}")
-    table.add_row("verdict", *(str(used[stage].verdict) for stage in EstimateStage))
     table.add_row("likely to fit", *(f"{100 * used[stage].probability:.0f} %" for stage in EstimateStage))
     table.add_row("limited by", *(str(used[stage].limiting.metric) for stage in EstimateStage))
+    table.add_row(
+        "verdict", *(str(used[stage].verdict) if stage is EstimateStage.SYNTHESIS else "" for stage in EstimateStage)
+    )
     return table
 
 
-def verdict_text(used: Utilisation) -> str:
-    """Return the verdict in words: what, how likely, what limits."""
-    return f"{used.verdict} ({100 * used.probability:.0f} % likely to fit), limited by {used.limiting.metric}"
+def verdict_text(found: Estimate) -> str:
+    """Return the one verdict in words: what becomes of the design after logic synthesis, and what csynth would say."""
+    real, early = (utilisation(found, stage) for stage in (EstimateStage.SYNTHESIS, EstimateStage.CSYNTH))
+    after, before = (f"{100 * used.probability:.0f} %" for used in (real, early))
+    return (
+        f"{real.verdict} ({after} likely {EstimateStage.SYNTHESIS}, {before} by the counts of {EstimateStage.CSYNTH}), "
+        f"{real.limiting.metric} limits"
+    )
 
 
 def proposals_table(proposals: Sequence[Proposal]) -> Table:
@@ -98,8 +107,25 @@ def proposals_table(proposals: Sequence[Proposal]) -> Table:
     for metric in RESOURCES:
         cells = (_spread(use.used) for one in proposals for use in one.utilisation.uses if use.metric is metric)
         table.add_row(f"{metric}, {proposals[0].utilisation.stage}", *cells)
-    table.add_row("verdict", *(verdict_text(one.utilisation) for one in proposals))
+    table.add_row("verdict", *(str(one.utilisation.verdict) for one in proposals))
+    table.add_row("likely to fit", *(f"{100 * one.utilisation.probability:.0f} %" for one in proposals))
+    table.add_row("limited by", *(str(one.utilisation.limiting.metric) for one in proposals))
     return table
+
+
+def proposal_record(one: Proposal) -> dict[str, Any]:
+    """Return a proposal as JSON-ready data: times in microseconds, resources with their 80 % range."""
+    used = one.utilisation
+    return {
+        "strategy": str(one.design.strategy),
+        "reuse_factors": one.reuse_factors,
+        "latency_us": asdict(one.estimate.latency_us),
+        "interval_us": asdict(one.estimate.interval_us),
+        "uses": {str(use.metric): asdict(use.used) | {"available": use.available} for use in used.uses},
+        "verdict": str(used.verdict),
+        "probability": used.probability,
+        "limiting": str(used.limiting.metric),
+    }
 
 
 def _caption(found: Estimate) -> str:

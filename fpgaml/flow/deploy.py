@@ -17,8 +17,9 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +35,12 @@ from fpgaml.datasets.raw import RAW_ROWS, RawRows
 from fpgaml.datasets.sources import load_data
 from fpgaml.errors import ConfigError, DataError, FpgamlError
 from fpgaml.ir.fixed import Codes
-from fpgaml.ir.network import Network
+from fpgaml.ir.network import Conv, Dense, DepthwiseConv, Network
 from fpgaml.ir.saving import load
 from fpgaml.project import board, generated, testbench, vendor
 from fpgaml.project.axi import Wrapper, default_width, run_wrapper
 from fpgaml.project.testbench import WeightFiles
+from fpgaml.runs.opener import data_of
 from fpgaml.runs.workspace import digest_of
 from fpgaml.target import archive
 from fpgaml.target.boards import Board, find_board, find_part
@@ -61,6 +63,7 @@ class Run:
     codes: NDArray[np.int64]
     board: Board
     place: Path  # where project, synth and reports lie: the run's folder, or that of another board
+    given: Mapping[str, str] = field(default_factory=dict)  # keys of the card's [data], as options say
 
     @property
     def project(self) -> Path:
@@ -77,12 +80,15 @@ class Run:
         return self.folder / "logs" / f"{name}.log"
 
 
-def open_run(folder: Path, board_name: str | None = None) -> Run:
-    """Open the folder of a run, for its card's board or another. Raises: ConfigError if it has no project yet."""
+def open_run(folder: Path, board_name: str | None = None, *, given: Mapping[str, str] | None = None) -> Run:
+    """Open the folder of a run, for its card's board or another; `given` replaces keys of its card's [data].
+
+    Raises: ConfigError if it has no project yet.
+    """
     for name in ("card.toml", "network.npz", "golden.npz", "hls"):
         if not (folder / name).exists():
             raise ConfigError(f"{folder} has no {name}: give the folder of a run, after `fpgaml run CARD`")
-    own = load_card(folder / "card.toml")
+    own = load_card(folder)
     place = find_board(board_name or own.design.board)
     card = own if board_name is None else changed(own, {"design": {"board": place.name, "part": ""}})
     logits = load(folder / "network.npz")
@@ -90,7 +96,9 @@ def open_run(folder: Path, board_name: str | None = None) -> Run:
     with np.load(folder / "golden.npz") as file:
         codes = np.asarray(file[network.input.name], np.int64)
     same = design == as_built(own, logits)[1]
-    run = Run(folder, card, network, design, codes, place, folder if same else folder / "board" / place.name)
+    run = Run(
+        folder, card, network, design, codes, place, folder if same else folder / "board" / place.name, given or {}
+    )
     return run if same else _for_part(run)
 
 
@@ -145,7 +153,7 @@ def simulate(run: Run, images: int | None = None) -> str:
 
     Raises: BitMismatch at the first difference.
     """
-    codes = load_data(run.card).x_test[:images]
+    codes = data_of(run.folder, run.card, run.given).x_test[:images]
     found = cpp.against_emulator(run.network, run.project, codes, log=run.log("g++"))
     found.require()
     return f"PASS: {found.values:,} outputs of {len(codes):,} images, C simulation equals the emulator"
@@ -174,9 +182,14 @@ def synthesize(
     )
 
 
-def import_files(run: Run, files: Sequence[Path]) -> list[Report]:
-    """Bring reports home, into the folder ``reports``. Raises: ReportError for reports of something else."""
-    return vendor.import_reports(run.network.name, run.design, files, run.place / "reports")
+def import_files(run: Run, files: Sequence[Path], *, as_is: bool = False) -> tuple[list[Report], list[str]]:
+    """Bring reports home, into the folder ``reports``; return them, and what is strange about them.
+
+    Raises: as `vendor.import_reports`.
+    """
+    sums = sum(isinstance(layer, Dense | Conv | DepthwiseConv) for layer in run.network)
+    folder = run.place / "reports"
+    return vendor.import_reports(run.network.name, run.design, files, folder, sums=sums, as_is=as_is)
 
 
 @dataclass(frozen=True)
@@ -187,6 +200,18 @@ class Row:
     stage: ReportKind
     estimated: Measurement | None
     measured: Measurement
+
+    def record(self) -> dict[str, Any]:
+        """Return the row as JSON-ready data."""
+        guess = self.estimated
+        return {
+            "metric": str(self.metric),
+            "stage": str(self.stage),
+            "estimated": None if guess is None else asdict(guess.value),
+            "measured": self.measured.value.median,
+            "source": str(self.measured.source),
+            "tool": self.measured.tool,
+        }
 
 
 def beside(run: Run, found: Iterable[Report]) -> list[Row]:

@@ -161,8 +161,9 @@ def _profile(workspace: Workspace, listener: Listener) -> str:
     workspace.write("profile.json", lambda path: path.write_text(text, encoding="utf-8"))
     overflowing = sum(1 for t in found.tensors if t.cast and t.cast.overflowed)
     return (
-        f"{len(found.tensors)} tensors over {len(data.x_test):,} images, {overflowing} saturate or wrap somewhere; "
-        f"types that never do: {types.activation_bits[1] - types.activation_bits[0]:+,} activation bits an image"
+        f"{len(found.tensors)} tensors over {len(data.x_test):,} {data.noun}s, {overflowing} saturate or wrap "
+        f"somewhere; types that never do: {types.activation_bits[1] - types.activation_bits[0]:+,} activation bits per "
+        f"{data.noun}"
     )
 
 
@@ -207,7 +208,7 @@ def _csim(workspace: Workspace, listener: Listener) -> str:
         found = {"logits": logits_layer, "outputs": network.output.name}
     outputs, layers = csim.simulate(
         program, data.x_test, trace=set(found.values()) - {network.output.name},
-        progress=lambda n: listener.progress(n, total, "images"),
+        progress=lambda n: listener.progress(n, total, f"{data.noun}s"),
     )  # fmt: skip
     layers[network.output.name] = outputs
     simulated = time.perf_counter()
@@ -217,7 +218,7 @@ def _csim(workspace: Workspace, listener: Listener) -> str:
     _, layers = csim.simulate(program, workspace.golden_codes, trace=True)
     write_npz(workspace, "csim.npz", all_images | {f"layer.{name}": codes for name, codes in layers.items()})
     rate = total / (simulated - compiled)
-    return f"{total:,} images, compiled in {compiled - start:.1f} s, {rate:,.0f} images/s"
+    return f"{total:,} {data.noun}s, compiled in {compiled - start:.1f} s, {rate:,.0f} {data.noun}s/s"
 
 
 def _estimate(workspace: Workspace, listener: Listener) -> str:
@@ -227,11 +228,10 @@ def _estimate(workspace: Workspace, listener: Listener) -> str:
     record = estimate_record(network, design, workspace / "hls")
     text = json.dumps(record, indent=1)
     workspace.write("estimate.json", lambda path: path.write_text(text, encoding="utf-8"))
-    fit = record["fit"]["after logic synthesis"]
     micro = record["latency_us"]
     return (
         f"latency ~{micro['median']:,.3g} µs ({micro['low']:,.3g} to {micro['high']:,.3g}), {record['part']}: "
-        f"{fit['verdict']} ({fit['probability']:.0%} likely to fit), {fit['limiting']} limits"
+        f"{record['verdict']}"
     )
 
 
@@ -249,8 +249,8 @@ def _compare(workspace: Workspace, listener: Listener) -> str:
         raise BitMismatch(proof.failure)
     if head is None:
         return proof.summary
-    behind = f"{head['output']}: 0 of {head['values']:,} differ, the class of {head['changed']:,} images changes"
-    return f"{proof.summary}; {behind}"
+    behind = f"{head['output']}: 0 of {head['values']:,} differ, the class of {head['changed']:,}"
+    return f"{proof.summary}; {behind} {workspace.data.noun}s changes"
 
 
 def _report(workspace: Workspace, listener: Listener) -> str:

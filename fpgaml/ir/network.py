@@ -48,6 +48,9 @@ RESERVED = frozenset(
     typedef typename union unsigned using virtual void volatile while xor input output result model nnet hls main
     myproject weights""".split()
 )
+PROJECTS = frozenset(
+    {"myproject"}
+)  # reserved for layers alone: hls4ml's default name of a project, and so of its function
 
 
 @dataclass(frozen=True, eq=False)
@@ -586,10 +589,13 @@ def has_own_type(kind: type[Layer]) -> bool:
 
 def check_identifier(name: str, what: str) -> None:
     """Raise ConfigError unless `name` can be a C++ identifier in a generated project."""
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or "__" in name or name in RESERVED:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or "__" in name:
         raise ConfigError(
-            f"{what} name {name!r} must be a C++ identifier: letters, digits and single underscores, "
-            "first a letter, and no reserved word"
+            f"{what} name {name!r} must be a C++ identifier: letters, digits and single underscores, first a letter"
+        )
+    if name in RESERVED and not (what != "layer" and name in PROJECTS):
+        raise ConfigError(
+            f"{what} name {name!r} is a word of C++, or a name in hls4ml's own code; take another, e.g. {name + '_1'!r}"
         )
 
 

@@ -232,21 +232,44 @@ def read_made(work: Path, top: str, steps: Sequence[ToolStep]) -> list[Report]:
     return found
 
 
-def import_reports(name: str, design: Design, files: Sequence[Path], folder: Path) -> list[Report]:
+def import_reports(
+    name: str, design: Design, files: Sequence[Path], folder: Path, *, sums: int = 0, as_is: bool = False
+) -> tuple[list[Report], list[str]]:
     """Read reports made elsewhere, check that they are of this network, part and clock, and copy them into `folder`.
 
-    Nothing is copied unless all are right. Raises: ReportError for a report of something else; ConfigError without.
+    A project that hls4ml made under another name, such as ``myproject``, is taken if its csynth report has as many
+    layers with sums as the network (`sums`); with `as_is` any report is. Either is said in a warning, which the second
+    result holds. Nothing is copied unless all are right.
+
+    Raises: ReportError for a report of something else; ConfigError without.
     """
     if not files:
         raise ConfigError("give at least one report: csynth.xml, <name>_cosim.rpt, vivado_synth.rpt, vivado_timing.rpt")
     tops = {name, *(f"{name}_{wrapper}" for wrapper in Wrapper)}
-    found = [_foreign(reports.read(path), tops, name, design) for path in files]
+    found = [reports.read(path) for path in files]
+    warnings: list[str] = []
+    alike = {report.top for report in found if sums and summing_layers(report) == sums}
+    for report in found:
+        said = _strange(report, tops | alike, name, design)
+        if said and not as_is:
+            raise ReportError(f"{report.name}: {said}")
+        if said:
+            warnings.append(f"{report.name}, taken as it is: {said}")
+        elif report.top not in tops:
+            like = f"it has as many layers with sums, {sums}, for the same part and clock"
+            warnings.append(f"{report.name} is of {report.top!r}, taken for {name!r}: {like}")
     folder.mkdir(parents=True, exist_ok=True)
     for path, report in zip(files, found, strict=True):
         target = folder / FILE_OF[report.kind].format(top=report.top, suffix=path.suffix)
         if path.resolve() != target.resolve():
             shutil.copyfile(path, target)
-    return found
+    return found, warnings
+
+
+def summing_layers(report: Report) -> int:
+    """Return how many layers with sums (dense, convolutions) the modules of a csynth report belong to."""
+    layer = re.compile(r"(?:dense|conv|depthwise|pointwise|compute_output).*?_config(\d+)")
+    return len({found[1] for title, _ in report.modules if (found := layer.match(title))})
 
 
 FILE_OF = {
@@ -257,17 +280,18 @@ FILE_OF = {
 }
 
 
-def _foreign(report: Report, tops: set[str], name: str, design: Design) -> Report:
-    """Return a report if it is of this network and design. Raises: ReportError."""
+def _strange(report: Report, tops: set[str], name: str, design: Design) -> str:
+    """Return why a report is not of this network and design; empty if it is."""
     if report.top not in tops:
-        raise ReportError(f"{report.name}: expected a report of network {name!r}, found one of {report.top!r}")
-    if report.part and not _plain(design.part).startswith(_plain(report.part)):
-        raise ReportError(f"{report.name}: expected a report for part {design.part}, found one for {report.part}")
-    if report.clock_ns is not None and abs(report.clock_ns - design.clock_ns) > 0.005:
-        raise ReportError(
-            f"{report.name}: expected a report for a clock of {design.clock_ns:g} ns, found {report.clock_ns:g} ns"
+        return (
+            f"expected a report of network {name!r}, found one of {report.top!r}; if it is the same network, import "
+            "its csynth.xml with it, or everything with --as-is"
         )
-    return report
+    if report.part and not _plain(design.part).startswith(_plain(report.part)):
+        return f"expected a report for part {design.part}, found one for {report.part}"
+    if report.clock_ns is not None and abs(report.clock_ns - design.clock_ns) > 0.005:
+        return f"expected a report for a clock of {design.clock_ns:g} ns, found {report.clock_ns:g} ns"
+    return ""
 
 
 def _plain(part: str) -> str:

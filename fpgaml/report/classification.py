@@ -17,8 +17,10 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, StrMethod
 from matplotlib.transforms import Bbox
 
 from fpgaml.exact.pareto import pareto
-from fpgaml.exact.scores import Scores
+from fpgaml.exact.scores import Curve, Scores
 from fpgaml.report.style import BLUE, GREEN, GRID, LINES
+
+LOG_FROM = 1 / 500  # share of false alarms that one is; with fewer samples a logarithmic axis shows single ones
 
 # Of accuracy against cost: colour, mark and size of each group; the front's colour; percent below the best drawn.
 STYLES = {
@@ -36,31 +38,54 @@ SIDES = (  # of a mark, where its label may stand: offset in points, which end o
 )  # fmt: skip
 
 
-def roc(scores: Mapping[str, Scores]) -> tuple[Figure, str]:
-    """ROC curves of each execution: classes thin, micro and macro mean bold; false positive rate on a log axis."""
+def roc(scores: Mapping[str, Scores], noun: str = "image") -> tuple[Figure, str]:
+    """ROC curves of each execution: classes thin, micro and macro mean bold.
+
+    Of two classes one curve says all. The axis of false alarms is logarithmic where there are enough samples for it.
+    """
     figure = Figure(figsize=(4.6 * len(scores), 4.2), layout="constrained")
     axes = np.atleast_1d(figure.subplots(1, len(scores), sharey=True))
+    least = 1 / max(1, min(_negatives(own) for own in scores.values()))  # one false alarm
+    log = least < LOG_FROM
     for ax, (title, own) in zip(axes, scores.items(), strict=True):
-        for name, curve in own.curves.items():
-            x = np.maximum(curve.false_positive_rate, 1e-5)
+        for name, curve in _told_apart(own).items():
+            x = np.maximum(curve.false_positive_rate, least / 10) if log else curve.false_positive_rate
             bold = name in ("micro", "macro")
             label = f"{name}: {curve.auc:.4f}"
             ax.plot(
                 x, curve.true_positive_rate, lw=2.2 if bold else 0.9, ls="--" if name == "macro" else "-", label=label
             )
-        ax.set_xscale("log")
-        ax.set_xlim(1e-4, 1)
+        if log:
+            ax.set_xscale("log")
+        ax.set_xlim(max(least, 1e-4) if log else 0, 1)
         ax.set_title(title, fontsize=10)
-        _label(ax, "false positive rate (log)", "true positive rate")
-        ax.legend(frameon=False, fontsize=7, title="area under the curve", title_fontsize=7)
+        _label(ax, f"false positive rate{' (log)' if log else ''}", "true positive rate")
+        ax.legend(frameon=False, fontsize=7, title="area under the curve", title_fontsize=7, loc="lower right")
+    against = (
+        "each class against the rest" if len(next(iter(scores.values())).classes) > 2 else "one class against the other"
+    )
     caption = (
-        "ROC curves, each class against the rest: how many of its images are found (up) for how many false alarms "
+        f"ROC curves, {against}: how many of its {noun}s are found (up) for how many false alarms "
         "(right) as the threshold falls. The closer to the upper left, the better; guessing has an area of 0.5."
     )
     return figure, caption
 
 
-def per_class(scores: Mapping[str, Scores]) -> tuple[Figure, str]:
+def _told_apart(scores: Scores) -> Mapping[str, Curve]:
+    """Return the curves that say different things: of two classes that of the second."""
+    if len(scores.classes) > 2:
+        return scores.curves
+    last = scores.classes[-1].name
+    return {last: scores.curves[last]}
+
+
+def _negatives(scores: Scores) -> int:
+    """Return the fewest samples that are not of a class."""
+    counts = [one.images for one in scores.classes]
+    return sum(counts) - max(counts)
+
+
+def per_class(scores: Mapping[str, Scores], noun: str = "image") -> tuple[Figure, str]:
     """Precision, recall and F1 of every class, one bar an execution."""
     figure = Figure(figsize=(10, 3.4), layout="constrained")
     width = 0.8 / len(scores)
@@ -77,8 +102,8 @@ def per_class(scores: Mapping[str, Scores]) -> tuple[Figure, str]:
         ax.grid(visible=False, axis="x")
     figure.axes[0].legend(frameon=False, fontsize=8)
     caption = (
-        "Precision: how many of the images put into a class belong there. Recall: how many of a class's images were "
-        "found. F1: their harmonic mean. The axis does not start at zero."
+        f"Precision: how many of the {noun}s put into a class belong there. Recall: how many of a class's {noun}s were "
+        f"found. F1: their harmonic mean.{' The axis does not start at zero.' if low > 0.02 else ''}"
     )
     return figure, caption
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from fpgaml.errors import ConfigError
 from fpgaml.exact.comparison import Executor
@@ -27,29 +28,45 @@ if TYPE_CHECKING:
 
 KINDS = ("svg", "png")  # in this order: text is wider in SVG, and the first finds room for it
 SHOWN = 24  # disagreeing images in one figure
+LOG_FROM = 5  # times the least loss: a smaller range needs no logarithmic axis
+FEW_VALUES = 24  # of a sample, that are drawn as dots with their names
 
 
-def draw_all(workspace: Workspace, facts: Facts) -> dict[str, str]:
-    """Draw every figure into figures/; return {name: caption}."""
-    made = {
-        "learning_curves": learning_curves(facts.histories),
+Drawing = tuple[Figure | None, str]
+
+
+def draw_all(workspace: Workspace, facts: Facts) -> dict[str, Drawn]:
+    """Draw every figure that has something to show into figures/; return them by name."""
+    made: dict[str, Drawing] = {
+        "learning_curves": learning_curves(facts.histories, facts.record["noun"]),
         "confusion": confusion(facts),
         "disagreements": disagreements(facts),
         "cost_by_layer": cost_by_layer(facts.record["estimate"]),
-        **drawn_profile(facts.record["profile"]),
+        **drawn_profile(facts.record["profile"], facts.record["noun"], facts.record["labels"]),
     }
     if facts.scores:
         pair = {str(name): facts.scores[name] for name in (Executor.FLOAT, Executor.CSIM)}
-        made["roc"], made["per_class"] = classification.roc(pair), classification.per_class(pair)
+        noun = facts.record["noun"]
+        made["roc"], made["per_class"] = classification.roc(pair, noun), classification.per_class(pair, noun)
     for name, (figure, _) in made.items():
-        save(figure, workspace, name)
-    return {name: caption for name, (_, caption) in made.items()}
+        if figure is None:
+            workspace.remove(f"figures/{name}.{kind}" for kind in KINDS)
+        else:
+            save(figure, workspace, name)
+    return {name: Drawn(caption, figure is not None) for name, (figure, caption) in made.items()}
 
 
-def drawn_profile(record: Mapping[str, Any]) -> dict[str, tuple[Figure, str]]:
+class Drawn(NamedTuple):
+    """What stands below a figure, or, if there is nothing to show, instead of it."""
+
+    caption: str
+    shown: bool
+
+
+def drawn_profile(record: Mapping[str, Any], noun: str = "image", classes: Sequence[str] = ()) -> Mapping[str, Drawing]:
     """Draw the profile of a run from its record."""
     floats = {name: statistics_from(one) for name, one in record["floats"].items()}
-    return draw_profile(from_record(record["profile"]), floats)
+    return draw_profile(from_record(record["profile"]), floats, noun, classes)
 
 
 def save(figure: Figure, workspace: Workspace, name: str) -> None:
@@ -88,7 +105,7 @@ def _write(figure: Figure, path: Path, kind: str) -> None:
     figure.set_layout_engine("none")  # the next kind need not find the places again
 
 
-def learning_curves(histories: dict[str, History]) -> tuple[Figure, str]:
+def learning_curves(histories: dict[str, History], noun: str = "image") -> Drawing:
     """Loss and accuracy over the epochs, training and validation, float then quantized on one axis."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
@@ -111,18 +128,20 @@ def learning_curves(histories: dict[str, History]) -> tuple[Figure, str]:
         start += len(history.epochs)
     _label(loss, "epoch", "loss (cross-entropy)")
     _label(accuracy, "epoch", "accuracy (%)")
-    loss.set_yscale("log")
+    losses = np.concatenate([np.asarray(line.get_ydata(), float) for line in loss.get_lines()] or [np.ones(1)])
+    if losses.max() > LOG_FROM * losses.min():
+        loss.set_yscale("log")
     loss.legend(frameon=False, fontsize=8)
     _zoom_accuracy(accuracy)
     caption = (
-        "Loss and accuracy by epoch; dashed on training images, solid on held-out ones. Quantization-aware training "
+        f"Loss and accuracy by epoch; dashed on training {noun}s, solid on held-out ones. Quantization-aware training "
         "(orange) goes on from the float weights (blue). Dots: the epochs kept. Look for solid lines "
         "that rise away from the dashed ones: overfitting."
     )
     return figure, caption
 
 
-def confusion(facts: Facts) -> tuple[Figure, str]:
+def confusion(facts: Facts) -> Drawing:
     """Confusion matrices of float and C simulation, side by side on one colour scale of wrong counts."""
     figure = Figure(figsize=(10, 4.8), layout="constrained")
     matrices = {name: np.array(rows) for name, rows in facts.record["comparison"]["confusion"].items()}
@@ -135,7 +154,15 @@ def confusion(facts: Facts) -> tuple[Figure, str]:
             if count:
                 right = row == column
                 color = GREY if right else "black"
-                ax.text(column, row, str(count), ha="center", va="center", fontsize=7, color=color)
+                ax.text(
+                    column,
+                    row,
+                    str(count),
+                    ha="center",
+                    va="center",
+                    fontsize=7 if len(labels) > 6 else 11,
+                    color=color,
+                )
         classification.class_ticks(ax, labels)
         ax.set_yticks(range(len(labels)), labels, fontsize=8 if classification.are_words(labels) else None)
         accuracy = np.trace(matrix) / matrix.sum()
@@ -146,37 +173,62 @@ def confusion(facts: Facts) -> tuple[Figure, str]:
     return figure, caption
 
 
-def disagreements(facts: Facts) -> tuple[Figure, str]:
-    """The test images that float and hardware put into different classes."""
-    found = facts.record["comparison"]["disagreements"]
+def disagreements(facts: Facts) -> Drawing:
+    """The test samples that float and hardware put into different classes; none if there are none."""
+    found, noun = facts.record["comparison"]["disagreements"], facts.record["noun"]
+    count = f"{facts.record['test_images']:,} test {noun}s"
+    if not found:
+        return None, f"Float and hardware put each of the {count} into the same class."
     shown = found[:SHOWN]
-    columns = 8
-    rows = max(1, -(-len(shown) // columns))
+    columns, height = (8, 1.35) if noun == "image" else (4, 1.6)
+    rows = -(-len(shown) // columns)
     labels = facts.record["labels"]
     words = classification.are_words(labels)
-    figure = Figure(figsize=(9, 0.35 + (1.65 if words else 1.35) * rows), layout="constrained")
+    figure = Figure(figsize=(9, 0.35 + (height + 0.3 * words) * rows), layout="constrained")
     axes = np.atleast_1d(figure.subplots(rows, columns)).ravel()
-    for ax in axes:
-        ax.set_axis_off()
-    for ax, entry in zip(axes, shown, strict=False):
-        image = facts.images[entry["image"]]
-        if image.ndim >= 2:
-            ax.imshow(image[..., 0] if image.ndim == 3 else image, cmap="gray_r")
+    for number, (ax, entry) in enumerate(zip(axes, shown, strict=False)):
+        values = facts.images[entry["image"]]
+        if noun == "image":
+            ax.imshow(values if values.shape[-1] == 3 else values[..., 0], cmap="gray_r")
+            ax.set_axis_off()
+        else:
+            _draw_values(ax, values, facts, named=number >= len(shown) - columns)
         right = entry["hardware"] == entry["label"]
         names = (labels[entry[key]] for key in ("label", "float", "hardware"))
         title = ("is {}:\n{}\n→ {}" if words else "is {}: {} → {}").format(*names)
         ax.set_title(title, fontsize=8, color=GREEN if right else "black")
-    if not shown:
-        axes[0].text(0, 0.5, "float and hardware agree on every test image", fontsize=10)
+    for ax in axes[len(shown) :]:
+        ax.set_axis_off()
     mended = sum(entry["hardware"] == entry["label"] for entry in found)
     broken = sum(entry["float"] == entry["label"] for entry in found)
     caption = (
-        f"{len(found)} of {facts.record['test_images']:,} test images get another class in hardware than in float "
-        f"(float → hardware); {broken} were right before and are wrong now, {mended} the other way round (green)."
+        f"{len(found)} of {count} get another class in hardware than in float (float → hardware); {broken} were right "
+        f"before and are wrong now, {mended} the other way round (green)."
     )
+    if noun != "image":
+        caption += " Dots: the values as the network gets them; grey: what nine of ten test samples lie within."
     if len(found) > SHOWN:
         caption += f" The first {SHOWN} are shown."
     return figure, caption
+
+
+def _draw_values(ax: Axes, values: NDArray[Any], facts: Facts, *, named: bool) -> None:
+    """Draw the values of a sample that is no image, over the range in which most samples lie."""
+    every = facts.images.reshape(len(facts.images), -1)
+    low, high = np.quantile(every, (0.05, 0.95), axis=0)
+    at = np.arange(values.size)
+    many = values.size > FEW_VALUES
+    if many:
+        ax.fill_between(at, low, high, color="#e1e4e8", lw=0)
+    else:
+        ax.bar(at, high - low, 0.7, low, color="#e1e4e8")
+    ax.plot(at, values.ravel(), color=BLUE, lw=1 if many else 0, marker="" if many else "o", ms=4)
+    ax.tick_params(labelsize=6)
+    names = facts.record["features"] if named and not many else ()
+    ax.set_xticks(at if names else [], names, rotation=60, ha="right", rotation_mode="anchor")
+    ax.set_xlim(-0.5, values.size - 0.5)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
 
 
 def _zoom_accuracy(ax: Axes) -> None:

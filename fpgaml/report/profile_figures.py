@@ -25,25 +25,32 @@ from fpgaml.ir.fixed import FixedPoint
 from fpgaml.precision.histogram import LEVELS, Statistics
 from fpgaml.precision.profile import Profile, Role, TensorProfile
 from fpgaml.precision.sweep import Sweep
+from fpgaml.report.classification import class_ticks
 from fpgaml.report.style import BLUE, GREY, GRID, ORANGE, RED
 
 BAND = "#e4ebe0"  # of what a type holds
 LEAST = -24  # smallest power of two that is drawn
 
 Drawing = tuple[Figure, str]
+Perhaps = tuple[Figure | None, str]  # without a figure the text says why there is nothing to show
 
 
-def draw_profile(profile: Profile, floats: Mapping[str, Statistics] | None = None) -> dict[str, Drawing]:
-    """Draw all that there is of a profile, by file name; `floats` are the float model's tensors."""
+def draw_profile(
+    profile: Profile, floats: Mapping[str, Statistics] | None = None, noun: str = "image", classes: Sequence[str] = ()
+) -> dict[str, Perhaps]:
+    """Draw all that there is of a profile, by file name; `floats` are the float model's tensors.
+
+    `noun` is what one of the samples is called; `classes` are the names of the labels 0, 1, ...
+    """
     return {
-        "ranges": ranges(profile, floats),
+        "ranges": ranges(profile, floats, noun),
         "bit_use": bit_use(profile),
-        "overflow_map": overflow_map(profile),
-        "accumulators": accumulators(profile),
+        "overflow_map": overflow_map(profile, noun, classes),
+        "accumulators": accumulators(profile, noun),
     }
 
 
-def ranges(profile: Profile, floats: Mapping[str, Statistics] | None = None) -> Drawing:
+def ranges(profile: Profile, floats: Mapping[str, Statistics] | None = None, noun: str = "image") -> Drawing:
     """Draw |value| of every tensor as a box, the float model's above the network's, and each type's range shaded."""
     tensors = [t for t in profile.tensors if t.statistics.magnitudes]
     known = dict(floats or {})
@@ -71,7 +78,7 @@ def ranges(profile: Profile, floats: Mapping[str, Statistics] | None = None) -> 
     handles.append(Line2D([], [], color="black", marker="|", ls="", label="median, largest"))
     figure.legend(handles=handles, loc="outside upper left", ncols=4, frameon=False, fontsize=8)
     caption = (
-        f"Size of the values of every tensor over {profile.images:,} images: half of the non-zero values are in the "
+        f"Size of the values of every tensor over {profile.images:,} {noun}s: half of the non-zero values are in the "
         "box, 98 % within the line, the last mark is the largest. The band runs from the smallest step of the type "
         "to its largest value. Look for boxes that leave the band: to the right they overflow, to the left they are "
         "rounded to zero. A band that goes far beyond its box has bits to save."
@@ -113,9 +120,12 @@ def bit_use(profile: Profile) -> Drawing:
     return figure, caption
 
 
-def overflow_map(profile: Profile) -> Drawing:
-    """Draw the share of the values that overflow, for every rounded tensor and class."""
+def overflow_map(profile: Profile, noun: str = "image", classes: Sequence[str] = ()) -> Perhaps:
+    """Draw the share of the values that overflow, for every rounded tensor and class; nothing if none does."""
     tensors = [t for t in profile.of(Role.ACTIVATION) if t.cast is not None]
+    if not any(t.cast.overflowed for t in tensors if t.cast is not None):
+        return None, f"No value of any tensor overflows on these {profile.images:,} {noun}s."
+    names = [classes[label] if label < len(classes) else str(label) for label in profile.classes]
     figure = Figure(
         figsize=(max(5.5, 2.4 + 0.62 * len(profile.classes)), 1.6 + 0.42 * len(tensors)), layout="constrained"
     )
@@ -127,26 +137,26 @@ def overflow_map(profile: Profile) -> Drawing:
         text = "0" if share == 0 else f"{share:.2g}" if share >= 0.01 else "<.01"
         color = GREY if share == 0 else "white" if share > 0.7 * shares.max() else "black"
         ax.text(column, row, text, ha="center", va="center", fontsize=8, color=color)
-    ax.set_xticks(range(shares.shape[1]), [str(c) for c in profile.classes] if profile.classes else ["all"])
+    class_ticks(ax, names or ["all"])
     ax.set_yticks(range(len(tensors)), [f"{t.name}  {_short(t.type)}" for t in tensors], fontsize=8)
-    ax.set_xlabel("class of the image")
+    ax.set_xlabel(f"class of the {noun}")
     figure.colorbar(image, ax=ax, pad=0.01).set_label("values that overflow (%)", fontsize=8)
     caption = (
-        "Share of the values, in percent, that their type cannot hold, by layer and class of the image: they saturate "
-        "(or wrap, if the type says so). Look for single dark columns: a class that suffers more than the others loses "
-        "accuracy first."
+        f"Share of the values, in percent, that their type cannot hold, by layer and class of the {noun}: they "
+        "saturate (or wrap, if the type says so). Look for single dark columns: a class that suffers more than the "
+        "others loses accuracy first."
     )
     return figure, caption
 
 
-def accumulators(profile: Profile) -> Drawing:
+def accumulators(profile: Profile, noun: str = "image") -> Drawing:
     """Draw, for every exact sum, the width that no image can exceed and the width that these images used."""
     tensors = profile.of(Role.ACCUMULATOR)
     figure = Figure(figsize=(7.5, 1.4 + 0.42 * len(tensors)), layout="constrained")
     ax = figure.subplots()
     rows = np.arange(len(tensors))
     ax.barh(rows, [t.proved_bits for t in tensors], height=0.7, color="#d8dde3", label="worst case (proved)")
-    ax.barh(rows, [t.used_bits for t in tensors], height=0.4, color=BLUE, label="ever used on these images")
+    ax.barh(rows, [t.used_bits for t in tensors], height=0.4, color=BLUE, label=f"ever used on these {noun}s")
     for row, tensor in enumerate(tensors):
         ax.text(tensor.proved_bits + 0.2, row, f"{tensor.used_bits} of {tensor.proved_bits}", va="center", fontsize=8)
     ax.set_yticks(rows, [t.name for t in tensors], fontsize=8)
@@ -157,9 +167,9 @@ def accumulators(profile: Profile) -> Drawing:
     _plain(ax)
     figure.legend(loc="outside upper left", ncols=2, frameon=False, fontsize=8)
     caption = (
-        "Width of every accumulator: what the worst image imaginable needs with these very weights (so that no partial "
-        "sum can overflow), and what the images of this set ever used. The hardware gets the worst "
-        "case, which is a proof."
+        f"Width of every accumulator: what the worst {noun} imaginable needs with these very weights (so that no "
+        f"partial sum can overflow), and what the {noun}s of this set ever used. The hardware gets the worst case, "
+        "which is a proof."
     )
     return figure, caption
 

@@ -51,6 +51,8 @@ def gather(workspace: Workspace) -> Facts:
         "note": workspace.card.output.note,
         "comparison": comparison,
         "labels": data.names,
+        "noun": data.noun,
+        "features": data.encoding.names if data.encoding else (),
         "test_images": len(data.x_test),
         "golden_images": min(workspace.card.output.golden_images, len(data.x_test)),
         "size": size_record(network),

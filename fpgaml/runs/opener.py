@@ -8,6 +8,9 @@ find("model.keras")                    read by Keras; slower
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +18,10 @@ from fpgaml.card.changes import changed
 from fpgaml.card.runcard import RunCard
 from fpgaml.card.toml import load_card
 from fpgaml.card.untrained import skeleton
-from fpgaml.datasets.sources import load_data, shape_of
+from fpgaml.datasets import raw
+from fpgaml.datasets.dataset import NAMED, Dataset
+from fpgaml.datasets.proof_images import load_images, tests_alone
+from fpgaml.datasets.sources import load_data, shape_of, with_data
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.ir import saving
 from fpgaml.ir.fixed import PIXEL
@@ -74,6 +80,27 @@ def find_run(path: Path, base: Path | None = None) -> Opened:
     if not (run / "network.npz").is_file():
         raise ConfigError(f"{path} has no network yet; do its first steps: fpgaml run CARD --to quantize")
     return Opened(saving.load(run / "network.npz"), card, run, f"run {run}")
+
+
+def data_of(run: Path, card: RunCard, given: Mapping[str, str]) -> Dataset:
+    """Return a run's data; if options say so, those of other files, as codes like those that the run learned from.
+
+    The run's own file may have been moved: it is then divided as before. Of another file all test samples are taken, or
+    all there are. Raises: DataError, ConfigError.
+    """
+    learned = raw.beside(run / "network.npz")
+    source = given.get("test", given.get("source", "mnist"))
+    if source in NAMED or learned is None:
+        return load_data(with_data(card, given))
+    if "test" not in given:
+        with suppress(DataError, ConfigError):
+            found = load_data(with_data(card, given))
+            if (found.encoding, found.names) == (learned.encoding, learned.classes):
+                return found
+    network = saving.load(run / "network.npz")
+    label = given.get("label", card.data.label)
+    images = load_images(Path(source), network.input.dims, network.input.type, sys.maxsize, None, label, learned)
+    return tests_alone(images, network.input.type)
 
 
 def design_of(target: Opened, *, board: str | None = None, part: str | None = None) -> Design:

@@ -6,12 +6,14 @@
     >>> find_part("xc7z020-clg484-1").device
     'xc7z020'
 
-The catalogue is data/boards.toml; a file of the same form adds to it or replaces entries (`catalogue`).
+The catalogue is data/boards.toml; a file of the same form adds to it or replaces entries: the one that the environment
+variable FPGAML_BOARDS names (every command's --boards-file sets it), else ~/.config/fpgaml/boards.toml.
 A full part number (device, package, speed) finds the device whose name it begins with.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -62,7 +64,8 @@ class Catalogue:
         known = {_plain(board): board for board in self.boards}
         if _plain(name) not in known:
             raise ConfigError(
-                f"unknown board {name!r}: `fpgaml boards` lists the known ones{nearest(name.lower(), self.boards)}"
+                f"unknown board {name!r}: `fpgaml boards` lists the known ones, and --boards-file can add one"
+                f"{nearest(name.lower(), self.boards)}"
             )
         return self.boards[known[_plain(name)]]
 
@@ -72,25 +75,40 @@ class Catalogue:
         found = [device for device in self.parts if re.match(rf"{_plain(device)}(?![0-9])", plain)]
         if not found:
             raise ConfigError(
-                f"unknown part {number!r}: `fpgaml boards` lists the known ones, and a file of yours can add it"
+                f"unknown part {number!r}: `fpgaml boards` lists the known ones, and --boards-file can add it"
                 f"{nearest(number.lower(), self.parts)}"
             )
         return self.parts[max(found, key=len)]
 
 
+BOARDS_VARIABLE = "FPGAML_BOARDS"
+
+
 def catalogue(extra: Path | None = None) -> Catalogue:
-    """Return the catalogue, with the entries of the TOML file `extra` added or replaced.
+    """Return the catalogue, with the entries of the TOML file `extra` (by default the user's) added or replaced.
 
     Raises: ConfigError if `extra` cannot be read or an entry of it is incomplete.
     """
-    if extra is None:
+    path = extra or users_file()
+    if path is None:
         return _shipped()
     try:
-        text = extra.read_text(encoding="utf-8")
+        return _extended(path, path.stat().st_mtime_ns)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{extra} must be a readable TOML file of boards: {error}") from error
-    base = _shipped()
-    return _read(text, str(extra), base)
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{path} must be a readable TOML file of boards: {reason}") from error
+
+
+def users_file() -> Path | None:
+    """Return the user's own file of boards: what FPGAML_BOARDS names, else the one in the configuration, if any."""
+    named = os.environ.get(BOARDS_VARIABLE)
+    own = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "fpgaml" / "boards.toml"
+    return Path(named) if named else own if own.is_file() else None
+
+
+@lru_cache(maxsize=4)
+def _extended(path: Path, _changed: int) -> Catalogue:
+    return _read(path.read_text(encoding="utf-8"), str(path), _shipped())
 
 
 def find_board(name: str, extra: Path | None = None) -> Board:

@@ -22,6 +22,7 @@ import keras
 
 from fpgaml.card import layers as lc
 from fpgaml.card.sections import Model, module_file
+from fpgaml.card.untrained import input_name
 from fpgaml.errors import ConfigError
 
 Tensor = Any  # a Keras tensor; Keras ships no types
@@ -39,7 +40,7 @@ def build(model: Model, shape: tuple[int, ...], *, seed: int = 0, folder: Path =
     keras.utils.set_random_seed(seed)
     if model.function:
         return _from_function(model.function, shape, folder)
-    image = keras.Input(shape, name="image")
+    image = keras.Input(shape, name=input_name(shape))
     tensor: Tensor = image
     for layer in model.layers:
         try:
@@ -72,7 +73,7 @@ def functional(model: keras.Model) -> keras.Model:
     """Return a Sequential as a functional model of like layers and weights; any other model as it is."""
     if not isinstance(model, keras.Sequential):
         return model
-    image = tensor = keras.Input(model.input_shape[1:], name="image")
+    image = tensor = keras.Input(model.input_shape[1:], name=input_name(model.input_shape[1:]))
     for layer in model.layers:
         tensor = type(layer).from_config(layer.get_config())(tensor)
     made = keras.Model(image, tensor, name=model.name)

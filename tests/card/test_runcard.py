@@ -97,7 +97,7 @@ def test_cards_are_frozen():
         RunCard().name = "other"
 
 
-IDENTIFIER = "must be a C++ identifier: letters, digits and single underscores, first a letter, and no reserved word"
+IDENTIFIER = "must be a C++ identifier: letters, digits and single underscores, first a letter"
 
 REFUSED = [
     ({"trainng": {}}, "the card has no key 'trainng'; did you mean 'training'?"),

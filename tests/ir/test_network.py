@@ -92,8 +92,7 @@ def dense(name="fc", source="x", rows=4):
         (
             "1-x",
             (IMAGE, dense()),
-            "network name '1-x' must be a C++ identifier: letters, digits and single underscores, first a letter, "
-            "and no reserved word",
+            "network name '1-x' must be a C++ identifier: letters, digits and single underscores, first a letter",
         ),
     ],
 )
@@ -214,3 +213,14 @@ def test_weights_are_values():
 def test_a_layer_that_is_not_there():
     with pytest.raises(KeyError, match=r"^'nothing'$"):
         mlp()["nothing"]
+
+
+def test_a_reserved_name_is_refused_with_the_true_reason():
+    with pytest.raises(ConfigError) as caught:
+        check_identifier("class", "layer")
+    assert str(caught.value) == (
+        "layer name 'class' is a word of C++, or a name in hls4ml's own code; take another, e.g. 'class_1'"
+    )
+    check_identifier("myproject", "run")  # hls4ml's default, which its users' scripts and reports have
+    with pytest.raises(ConfigError, match="layer name 'myproject' is a word of"):
+        check_identifier("myproject", "layer")

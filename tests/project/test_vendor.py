@@ -218,11 +218,12 @@ def test_reports_come_home(fakes, projects, tmp_path):
     work = tmp_path / "elsewhere"
     synth("tiny", design(), projects[Backend.VITIS], work, ALL)
     files = [path for pattern in reports.PATTERNS for path in work.glob(pattern)]
-    found = import_reports("tiny", design(), files, tmp_path / "home")
+    found, warnings = import_reports("tiny", design(), files, tmp_path / "home")
+    assert warnings == []
     assert [report.kind for report in found] == ["HLS csynth", "cosimulation", "logic synthesis", "timing"]
     names = sorted(path.name for path in (tmp_path / "home").iterdir())
     assert names == ["tiny_cosim.rpt", "tiny_csynth.xml", "tiny_vivado_synth.rpt", "tiny_vivado_timing.rpt"]
-    assert len(import_reports("tiny", design(), sorted((tmp_path / "home").iterdir()), tmp_path / "home")) == 4
+    assert len(import_reports("tiny", design(), sorted((tmp_path / "home").iterdir()), tmp_path / "home")[0]) == 4
 
 
 def test_foreign_reports_stay_out(fakes, projects, tmp_path):
@@ -240,8 +241,47 @@ def test_foreign_reports_stay_out(fakes, projects, tmp_path):
         import_reports("tiny", Design(Backend.VITIS, "xc7z020clg400-1", clock_ns=5.0), [report], home)
     with pytest.raises(ConfigError, match="give at least one report"):
         import_reports("tiny", design(), [], home)
+    renamed = tmp_path / "csynth.xml"
+    renamed.write_text(report.read_text().replace(">tiny<", ">myproject<"))
+    with pytest.raises(ReportError) as caught:
+        import_reports("tiny", design(), [renamed], home, sums=2)
+    assert str(caught.value) == (
+        f"{renamed}: expected a report of network 'tiny', found one of 'myproject'; if it is the same network, import "
+        "its csynth.xml with it, or everything with --as-is"
+    )
     failed = tmp_path / "tiny_cosim.rpt"
     failed.write_text((FAKES / "fake.py").read_text().split('COSIM = """')[1].split('"""')[0].replace("Pass", "Fail"))
     with pytest.raises(ReportError, match="cosimulation of 'tiny' did not pass but ended with 'Fail'"):
         import_reports("tiny", design(), [failed], home)
     assert not home.exists()
+
+
+MODULES = """<ModuleInformation>
+<Module><Name>dense_latency_ap_fixed_16_6_config2_s</Name></Module>
+<Module><Name>relu_ap_fixed_16_6_relu_config4_s</Name></Module>
+<Module><Name>conv_2d_cl_array_ap_fixed_8u_config5_s</Name></Module>
+<Module><Name>dense_resource_ap_fixed_16_6_config5_mult_s</Name></Module>
+</ModuleInformation></profile>"""  # layers 2 and 5 have sums
+
+
+def test_a_project_of_another_name_comes_home_if_its_layers_are_those_of_the_network(fakes, projects, tmp_path):
+    work, home = tmp_path / "elsewhere", tmp_path / "home"
+    synth("tiny", design(), projects[Backend.VITIS], work, [ToolStep.CSYNTH, ToolStep.VIVADO])
+    files = [path for pattern in reports.PATTERNS for path in work.glob(pattern)]
+    for path in files:
+        text = path.read_text()
+        path.write_text(text.replace("tiny", "myproject").replace("</profile>", MODULES))
+    found, warnings = import_reports("tiny", design(), files, home, sums=2)
+    assert {report.top for report in found} == {"myproject"}
+    assert warnings == [
+        f"{path} is of 'myproject', taken for 'tiny': it has as many layers with sums, 2, for the same part and clock"
+        for path in files
+    ]
+    with pytest.raises(ReportError, match="expected a report of network 'tiny', found one of 'myproject'"):
+        import_reports("tiny", design(), files, home, sums=3)
+    wrong = Design(Backend.VITIS, "xck26-sfvc784-2LV-c", clock_ns=10.0)
+    _, warnings = import_reports("tiny", wrong, files[:1], home, as_is=True)
+    assert warnings == [
+        f"{files[0]}, taken as it is: expected a report of network 'tiny', found one of 'myproject'; if it is the same "
+        "network, import its csynth.xml with it, or everything with --as-is"
+    ]

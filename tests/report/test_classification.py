@@ -22,6 +22,14 @@ def test_roc():
     assert caption.startswith("ROC curves")
 
 
+def test_of_two_classes_one_curve_says_all():
+    pair = {"float": score(RNG.normal(size=(30, 2)), np.arange(30) % 2, ("gamma", "neutron"))}
+    figure, caption = roc(pair, "sample")
+    assert len(figure.axes[0].get_lines()) == 1
+    assert figure.axes[0].get_xscale() == "linear"  # 15 samples: a logarithmic axis would show single ones
+    assert "how many of its samples are found" in caption
+
+
 def test_per_class():
     figure, _ = per_class(SCORES)
     recall = figure.axes[1]

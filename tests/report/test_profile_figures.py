@@ -29,7 +29,7 @@ def written(figure, kind):
     return file.getvalue()
 
 
-@pytest.mark.parametrize("draw", [figures.ranges, figures.bit_use, figures.overflow_map, figures.accumulators])
+@pytest.mark.parametrize("draw", [figures.ranges, figures.bit_use, figures.accumulators])
 def test_every_figure_is_written_as_svg_and_png(subject, draw):
     figure, caption = draw(subject[2])
     assert written(figure, "svg").startswith(b"<?xml")
@@ -56,6 +56,21 @@ def test_float_tensors_are_drawn_beside_the_quantized():
 def test_the_overflow_map_says_each_share():
     found = profile(tiny(), np.array([[0, 0], [7, 0]]), np.array([0, 1]))
     assert texts(figures.overflow_map(found)[0]) == ["0", "1e+02"]
+
+
+def test_without_overflow_there_is_a_sentence_instead_of_a_map(subject):
+    network, codes, _ = subject
+    found = profile(network, np.zeros_like(codes))
+    assert figures.overflow_map(found, "sample") == (None, "No value of any tensor overflows on these 40 samples.")
+
+
+def test_the_overflow_map_names_the_classes():
+    found = profile(tiny(), np.array([[0, 0], [7, 0]]), np.array([0, 1]))
+    figure, _ = figures.overflow_map(found, "sample", ("gamma", "neutron"))
+    ax = figure.axes[0]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["gamma", "neutron"]
+    assert ax.get_xlabel() == "class of the sample"
+    assert written(figure, "svg").startswith(b"<?xml")
 
 
 def test_a_network_of_constants_is_drawn(subject):

@@ -1,7 +1,7 @@
 import pytest
 
 from fpgaml.errors import ConfigError
-from fpgaml.target.boards import catalogue, find_board, find_part
+from fpgaml.target.boards import BOARDS_VARIABLE, catalogue, find_board, find_part
 
 
 def test_pynq_z2():
@@ -13,8 +13,9 @@ def test_pynq_z2():
 
 def test_every_board_of_the_catalogue_is_complete():
     known = catalogue()
-    wanted = """pynq-z1 pynq-z2 zedboard zybo-z7-10 zybo-z7-20 arty-a7-35 arty-a7-100 basys-3 ultra96-v2 aup-zu3 zcu102
-        zcu104 kv260 alveo-u50 alveo-u200 alveo-u250 vu9p vu13p""".split()
+    wanted = """pynq-z1 pynq-z2 zedboard zybo-z7-10 zybo-z7-20 arty-a7-35 arty-a7-100 basys-3 ultra96-v2 aup-zu3
+        hyperfpga-2eg hyperfpga-3eg hyperfpga-4eg hyperfpga-4ev hyperfpga-5eg hyperfpga-5ev
+        zcu102 zcu104 kv260 alveo-u50 alveo-u200 alveo-u250 vu9p vu13p""".split()
     assert set(wanted) <= set(known.boards)
     for board in known.boards.values():
         assert known.part(board.part_number) is board.part
@@ -40,12 +41,13 @@ def test_unknown_names():
     with pytest.raises(ConfigError) as caught:
         find_board("pink-z2")
     assert str(caught.value) == (
-        "unknown board 'pink-z2': `fpgaml boards` lists the known ones; did you mean 'pynq-z2'?"
+        "unknown board 'pink-z2': `fpgaml boards` lists the known ones, and --boards-file can add one; "
+        "did you mean 'pynq-z2'?"
     )
     with pytest.raises(ConfigError) as caught:
         find_part("xc7z02")
     assert str(caught.value) == (
-        "unknown part 'xc7z02': `fpgaml boards` lists the known ones, and a file of yours can add it; "
+        "unknown part 'xc7z02': `fpgaml boards` lists the known ones, and --boards-file can add it; "
         "did you mean 'xc7z020'?"
     )
 
@@ -93,3 +95,18 @@ def test_own_file_refused(tmp_path, old, new, message):
     with pytest.raises(ConfigError) as caught:
         catalogue(path)
     assert str(caught.value) == f"{path}: {message}"
+
+
+def test_a_file_of_the_users_own_counts_everywhere(tmp_path, monkeypatch):
+    (tmp_path / "fpgaml").mkdir()
+    own = tmp_path / "fpgaml" / "boards.toml"
+    own.write_text(MINE)
+    name = next(iter(set(catalogue(own).boards) - set(catalogue().boards)))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert find_board(name).part.device == "xcau7p"
+    monkeypatch.setenv(BOARDS_VARIABLE, str(tmp_path / "none.toml"))
+    with pytest.raises(ConfigError) as caught:
+        find_board(name)
+    assert str(caught.value) == (
+        f"{tmp_path / 'none.toml'} must be a readable TOML file of boards: No such file or directory"
+    )
