@@ -20,6 +20,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -243,7 +244,7 @@ def _compare(workspace: Workspace, listener: Listener) -> str:
     comparison = load_comparison(workspace, ours)
     proof = prove(workspace, comparison)
     head = None if proof.failure else compare_head(workspace, ours)
-    text = json.dumps(comparison_record(comparison, proof) | {"head": head}, indent=1)
+    text = json.dumps(asdict(comparison_record(comparison, proof)) | {"head": head}, indent=1)
     workspace.write("comparison.json", lambda path: path.write_text(text, encoding="utf-8"))
     if proof.failure:
         raise BitMismatch(proof.failure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,19 @@ from fpgaml.exact.history import History
 from fpgaml.exact.learning_curve import diagnose
 from fpgaml.exact.scores import Scores, score
 from fpgaml.ir.accumulate import tensor_types
-from fpgaml.ir.network import Network, weights_of
+from fpgaml.ir.network import Layer, Network, weights_of
+from fpgaml.report.records import (
+    ComparisonRecord,
+    DesignRecord,
+    DisagreementRecord,
+    ExecutionRecord,
+    LayerSize,
+    SizeRecord,
+    TensorRecord,
+    TrainingRecord,
+)
 from fpgaml.runs.proof import all_logits
+from fpgaml.target.design import Design
 
 if TYPE_CHECKING:
     from fpgaml.runs.proof import Proof
@@ -55,9 +66,9 @@ def gather(workspace: Workspace) -> Facts:
         "features": data.encoding.names if data.encoding else (),
         "test_images": len(data.x_test),
         "golden_images": min(workspace.card.output.golden_images, len(data.x_test)),
-        "size": size_record(network),
+        "size": asdict(size_record(network)),
         "estimate": json.loads((workspace / "estimate.json").read_text(encoding="utf-8")),
-        "tensors": tensor_records(built),
+        "tensors": [asdict(one) for one in tensor_records(built)],
         "profile": json.loads((workspace / "profile.json").read_text(encoding="utf-8")),
         "notes": reading["notes"],
         "stages": json.loads((workspace / "stages.json").read_text(encoding="utf-8")),
@@ -67,15 +78,8 @@ def gather(workspace: Workspace) -> Facts:
             for name, history in histories.items()
             if any(epoch.val_loss is not None for epoch in history.epochs)
         },
-        "training": {name: history_record(history) for name, history in histories.items()},
-        "design": {
-            "backend": str(design.backend),
-            "part": design.part,
-            "clock_ns": design.clock_ns,
-            "io_type": str(design.io_type),
-            "strategy": str(design.strategy),
-            "reuse_factor": {layer.name: design.reuse_of(layer.name) for layer in network if weights_of(layer)},
-        },
+        "training": {name: asdict(training_record(history)) for name, history in histories.items()},
+        "design": asdict(design_record(network, design)),
         "steps": [{"step": name, **done} for name, done in workspace.state.items()],
         "versions": {"python": platform.python_version()} | {name: version(name) for name in STACK},
         "digests": {"network": network.digest, "data": data.digest}
@@ -94,90 +98,90 @@ def score_all(workspace: Workspace) -> dict[str, Scores]:
     return {name: score(logits[one], data.y_test, data.names) for one, name in names.items()}
 
 
-def comparison_record(comparison: Comparison, proof: Proof) -> dict[str, Any]:
-    """Return the comparison as JSON-ready data; what needs a float model or labels is None or empty without them."""
+def comparison_record(comparison: Comparison, proof: Proof) -> ComparisonRecord:
+    """Return the comparison for a report; what needs a float model or labels is None or empty without them."""
     floated, reference = Executor.FLOAT, Executor.CSIM
     labelled = len(comparison.labels) > 0
     floating = labelled and any(execution.name == floated for execution in comparison.executions)
     wrong = comparison.disagreements(floated, reference) if floating else np.zeros(0, np.int64)
-    return {
-        "executions": [
-            {
-                "name": execution.name,
-                "accuracy": comparison.accuracy(execution.name) if labelled else None,
-                "agreement_with_float": comparison.agreement(execution.name, floated) if floating else None,
-                "mismatching_logits": None
-                if execution.name == floated
-                else comparison.mismatches(execution.name, reference),
-            }
+    return ComparisonRecord(
+        executions=[
+            ExecutionRecord(
+                execution.name,
+                comparison.accuracy(execution.name) if labelled else None,
+                comparison.agreement(execution.name, floated) if floating else None,
+                None if execution.name == floated else comparison.mismatches(execution.name, reference),
+            )
             for execution in comparison.executions
         ],
-        "logits": proof.logits,
-        "proved": not proof.failure,
-        "failure": proof.failure,
-        "no_reference": proof.no_reference,
-        "layers": {executor: held.counts for executor, held in proof.layers.items()},
-        "confusion": {name: comparison.confusion(name).tolist() for name in (floated, reference) if floating},
-        "disagreements": [
-            {
-                "image": int(image),
-                "label": int(comparison.labels[image]),
-                "float": int(comparison[floated].classes[image]),
-                "hardware": int(comparison[reference].classes[image]),
-            }
+        logits=proof.logits,
+        proved=not proof.failure,
+        failure=proof.failure,
+        no_reference=proof.no_reference,
+        layers={executor: held.counts for executor, held in proof.layers.items()},
+        confusion={name: comparison.confusion(name).tolist() for name in (floated, reference) if floating},
+        disagreements=[
+            DisagreementRecord(
+                int(image),
+                int(comparison.labels[image]),
+                int(comparison[floated].classes[image]),
+                int(comparison[reference].classes[image]),
+            )
             for image in wrong
         ],
-    }
+    )
 
 
-def size_record(network: Network) -> dict[str, Any]:
+def size_record(network: Network) -> SizeRecord:
     """Return how large a network is: parameters, non-zero ones, and bits of storage, in all and by layer."""
-    layers: list[dict[str, Any]] = []
-    for layer in network:
-        held = weights_of(layer)
-        if held:
-            layers.append(
-                {
-                    "layer": layer.name,
-                    "parameters": sum(int(w.codes.size) for w in held.values()),
-                    "nonzero": sum(int(np.count_nonzero(w.codes)) for w in held.values()),
-                    "bits": sum(int(w.codes.size) * w.type.width for w in held.values()),
-                }
-            )
-    total = {key: sum(layer[key] for layer in layers) for key in ("parameters", "nonzero", "bits")}
-    return {"layers": layers, **total, "float32_bits": 32 * total["parameters"]}
+    layers = [_size(layer) for layer in network if weights_of(layer)]
+    parameters = sum(layer.parameters for layer in layers)
+    nonzero, bits = sum(layer.nonzero for layer in layers), sum(layer.bits for layer in layers)
+    return SizeRecord(layers, parameters, nonzero, bits, float32_bits=32 * parameters)
 
 
-def tensor_records(network: Network) -> list[dict[str, Any]]:
+def _size(layer: Layer) -> LayerSize:
+    held = weights_of(layer).values()
+    return LayerSize(
+        layer.name,
+        parameters=sum(int(w.codes.size) for w in held),
+        nonzero=sum(int(np.count_nonzero(w.codes)) for w in held),
+        bits=sum(int(w.codes.size) * w.type.width for w in held),
+    )
+
+
+def tensor_records(network: Network) -> list[TensorRecord]:
     """Return the effective type of every tensor, in order: outputs, accumulators and weights."""
     types = tensor_types(network)
     rows = []
     for layer in network:
         held = weights_of(layer)
-        rows += [
-            {"layer": layer.name, "tensor": field, "shape": list(w.codes.shape), "type": str(w.type)}
-            for field, w in held.items()
-        ]
+        rows += [TensorRecord(layer.name, field, list(w.codes.shape), str(w.type)) for field, w in held.items()]
         what = "accumulator and output" if held else "output"
-        rows.append(
-            {
-                "layer": layer.name,
-                "tensor": what,
-                "shape": list(network.shapes[layer.name]),
-                "type": str(types[layer.name]),
-            }
-        )
+        rows.append(TensorRecord(layer.name, what, list(network.shapes[layer.name]), str(types[layer.name])))
     return rows
 
 
-def history_record(history: History) -> dict[str, Any]:
+def training_record(history: History) -> TrainingRecord:
     """Return a training in a few figures."""
     if not history.epochs:
-        return {"epochs": 0, "kept": 0, "seconds": 0.0, "ended": history.ended, "val_accuracy": None}
-    return {
-        "epochs": len(history.epochs),
-        "kept": history.kept,
-        "seconds": round(history.seconds, 1),
-        "ended": history.ended,
-        "val_accuracy": history.best.val_accuracy,
-    }
+        return TrainingRecord(epochs=0, kept=0, seconds=0.0, ended=history.ended, val_accuracy=None)
+    return TrainingRecord(
+        epochs=len(history.epochs),
+        kept=history.kept,
+        seconds=round(history.seconds, 1),
+        ended=history.ended,
+        val_accuracy=history.best.val_accuracy,
+    )
+
+
+def design_record(network: Network, design: Design) -> DesignRecord:
+    """Return how a network was built."""
+    return DesignRecord(
+        backend=str(design.backend),
+        part=design.part,
+        clock_ns=design.clock_ns,
+        io_type=str(design.io_type),
+        strategy=str(design.strategy),
+        reuse_factor={layer.name: design.reuse_of(layer.name) for layer in network if weights_of(layer)},
+    )
