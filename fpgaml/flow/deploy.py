@@ -35,7 +35,7 @@ from fpgaml.datasets.raw import RAW_ROWS, RawRows
 from fpgaml.datasets.sources import load_data
 from fpgaml.errors import ConfigError, DataError, FpgamlError
 from fpgaml.ir.fixed import Codes
-from fpgaml.ir.network import Conv, Dense, DepthwiseConv, Network
+from fpgaml.ir.network import Network, matrix_size
 from fpgaml.ir.saving import load
 from fpgaml.project import board, generated, testbench, vendor
 from fpgaml.project.axi import Wrapper, default_width, run_wrapper
@@ -187,7 +187,7 @@ def import_files(run: Run, files: Sequence[Path], *, as_is: bool = False) -> tup
 
     Raises: as `vendor.import_reports`.
     """
-    sums = sum(isinstance(layer, Dense | Conv | DepthwiseConv) for layer in run.network)
+    sums = sum(matrix_size(layer) is not None for layer in run.network)
     folder = run.place / "reports"
     return vendor.import_reports(run.network.name, run.design, files, folder, sums=sums, as_is=as_is)
 
