@@ -30,6 +30,8 @@ FOCUSED = {
     "fpgaml/ir/fixed.py": ["tests/ir/test_fixed.py"],
     "fpgaml/ir/accumulate.py": ["tests/ir/test_accumulate.py"],
     "fpgaml/exact/emulate.py": ["tests/exact/test_emulate.py", "tests/exact/test_limits.py"],
+    "fpgaml/backend/lowering.py": ["tests/backend/test_lowering.py"],
+    "fpgaml/backend/readback.py": ["tests/backend/test_readback.py"],
 }
 EQUIVALENT = ROOT / "tests" / "equivalent.toml"
 
@@ -64,6 +66,7 @@ class Mutant:
     field: str
     at: int | None  # in a list of nodes
     new: ast.AST
+    around: ast.expr | None  # the expression it is a part of
 
     @property
     def old(self) -> ast.AST:
@@ -75,11 +78,11 @@ class Mutant:
     def key(self) -> str:
         """What it is called in EQUIVALENT: without the line, which moves, but with the expression it is in."""
         old = self.old
-        if not isinstance(self.parent, ast.expr):
+        if self.around is None:
             return f"{self.scope}: {_short(old)} -> {_short(self.new)}"
-        before = ast.unparse(self.parent)
+        before = ast.unparse(self.around)
         self.put(self.new)
-        after = ast.unparse(self.parent)
+        after = ast.unparse(self.around)
         self.put(old)
         return f"{self.scope}: {before} -> {after}"
 
@@ -138,7 +141,11 @@ def mutants(tree: ast.Module) -> list[Mutant]:
     """Return every mutant of a module, in the order of its lines."""
     found: list[Mutant] = []
 
-    def visit(node: ast.AST, scope: str) -> None:
+    def visit(node: ast.AST, scope: str, around: ast.expr | None) -> None:
+        if isinstance(node, ast.expr):
+            around = node
+        elif not isinstance(node, ast.keyword | ast.comprehension):
+            around = None
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             scope = _scope(node) if scope == "module" else f"{scope}.{node.name}"
         for field, value in ast.iter_fields(node):
@@ -147,10 +154,10 @@ def mutants(tree: ast.Module) -> list[Mutant]:
             for at, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
                 if isinstance(child, ast.AST) and not isinstance(child, ast.Import | ast.ImportFrom | ast.JoinedStr):
                     line = getattr(child, "lineno", getattr(node, "lineno", 0))
-                    found.extend(Mutant(line, scope, node, field, at, new) for new in replacements(child))
-                    visit(child, scope)
+                    found.extend(Mutant(line, scope, node, field, at, new, around) for new in replacements(child))
+                    visit(child, scope, around)
 
-    visit(tree, "module")
+    visit(tree, "module", None)
     return sorted(found, key=lambda one: one.line)
 
 

@@ -162,6 +162,20 @@ def test_a_cast_of_a_range(overflow, codes, expected):
     assert bound(table("t", *codes), Activation("a", ("t",), Function.LINEAR, kind)) == (*expected, 0)
 
 
+@pytest.mark.parametrize(
+    ("high", "expected"),
+    [
+        (1 << 37, (1 << 24, 1 << 61)),  # 63 bits on the finer grid: it fits, and nothing wraps
+        (1 << 38, (-(1 << 62), (1 << 62) - 1)),  # 64: it may become anything
+        (1 << 39, (-(1 << 62), (1 << 62) - 1)),
+    ],
+)
+def test_a_range_that_leaves_the_widest_type_may_wrap_anywhere(high, expected):
+    kind = FixedPoint(63, 39, True, Rounding.TRN, Overflow.WRAP)
+    made = table("t", 1, high, width=41), Activation("a", ("t",), Function.LINEAR, kind)
+    assert bound(*made) == (*expected, 24)
+
+
 def test_a_mean_is_cast_as_its_ends_are():
     """5..10 rounds to 4..12 on a grid of fours with ties to even: 5/4 = 1.25 -> 1, 10/4 = 2.5 -> 2."""
     kind = FixedPoint(6, 8, True, Rounding.RND_CONV, Overflow.SAT)
