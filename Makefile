@@ -26,7 +26,7 @@ test-fast: .venv/dev
 	$(BIN)/python -m pytest -n auto --dist loadfile $(addprefix --ignore=tests/,$(SLOW))
 
 coverage: .venv/dev
-	$(BIN)/python -m pytest -n auto --dist loadscope --cov tests/ir tests/exact tests/backend tests/audit
+	$(BIN)/python -m pytest -n auto --dist loadscope --cov tests/ir tests/exact tests/backend
 
 mutants: .venv/dev
 	$(BIN)/python -m tests.mutate

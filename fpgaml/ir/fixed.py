@@ -117,7 +117,9 @@ class FixedPoint:
         array = np.asarray(values, dtype=np.float64)
         if not np.isfinite(array).all():
             raise DataError(f"values for {self} must be finite, not NaN or infinite")
-        scaled = _round(np.ldexp(array, self.fraction), self.rounding)
+        exact = np.ldexp(array, self.fraction)
+        lost = (exact == 0) & (array != 0)  # too small for a float64: to rounding, any small number of that sign
+        scaled = _round(np.where(lost, np.copysign(0.25, array), exact), self.rounding)
         if self.overflow is Overflow.WRAP and bool((np.abs(scaled) >= 2.0**62).any()):
             raise DataError(f"values for {self} must be below 2**62 units of the last place to wrap exactly")
         word, largest = np.iinfo(np.int64), 2.0**63 - 2.0**10  # the largest float64 that an int64 holds
