@@ -45,6 +45,7 @@ from fpgaml.ir.network import Activation, Conv, Dense, Function, Input, Layer, N
 from fpgaml.ir.saving import load, save
 from fpgaml.precision.sweep import Setting, named_tensors, sweep
 from fpgaml.runs import subject as subjects
+from fpgaml.runs.opener import open_subject
 from fpgaml.target.design import Design, IoType
 from fpgaml.target.process import run_tool
 
@@ -170,7 +171,7 @@ def _floor(network: Network, codes: Any, what: str) -> Record:
 
 def _sweep(images: int, rival: float) -> Record:
     """A precision sweep of 36 points; hls4ml would convert, compile and predict at each, timed once in this run."""
-    subject = subjects.open_subject(MODELS / "trained/mnist_mlp/float.keras")
+    subject = open_subject(MODELS / "trained/mnist_mlp/float.keras")
     codes, labels = (array[:images] for array in subject.test)
     others, setting = subjects.sweep_types(subject), Setting(named_tensors("all"))
 

@@ -27,7 +27,7 @@ from fpgaml.cli.console import (
 
 if TYPE_CHECKING:
     from fpgaml.flow.deploy import Row
-    from fpgaml.flow.deploy import Run as OpenRun
+    from fpgaml.runs.opener import Run as OpenRun
     from fpgaml.target.reports import Report
 
 
@@ -43,8 +43,9 @@ def simulate(
 ) -> None:
     """Run the C++ of a run's project with g++, and hold it against the emulator, bit for bit."""
     from fpgaml.flow import deploy
+    from fpgaml.runs import opener
 
-    found = deploy.open_run(run, given=given(data, label, test))
+    found = opener.open_run(run, given=given(data, label, test))
     for verdict in deploy.test(found) if testbench else [deploy.simulate(found, images)]:
         out.print(escape(verdict))
 
@@ -70,6 +71,7 @@ def synth(
     from fpgaml.errors import ConfigError
     from fpgaml.flow import deploy
     from fpgaml.project.axi import Wrapper
+    from fpgaml.runs import opener
     from fpgaml.target.toolchain import ToolStep
 
     chosen = {
@@ -83,7 +85,7 @@ def synth(
     if wrapper is not None and wrapper not in list(Wrapper):
         raise ConfigError(f"wrapper must be {' or '.join(Wrapper)}, not {wrapper!r}")
     kind = Wrapper(wrapper) if wrapper else None
-    opened = deploy.open_run(run, board)
+    opened = deploy.for_board(opener.open_run(run, board))
     with out.status("starting") as status:
         found = deploy.synthesize(
             opened,
@@ -105,8 +107,9 @@ def export(
 ) -> None:
     """Write a run's project into one zip that is complete, reproducible and tests itself with g++ alone."""
     from fpgaml.flow import deploy
+    from fpgaml.runs import opener
 
-    opened = deploy.open_run(run, board)
+    opened = deploy.for_board(opener.open_run(run, board))
     target = output or Path(f"{opened.card.name}.zip")
     names = deploy.export_run(opened, target)
     out.print(f"{target}: {len(names)} files, {target.stat().st_size / 1e6:.1f} MB; unzip and `make test`")
@@ -127,8 +130,9 @@ def import_reports(
 ) -> None:
     """Bring reports of another machine home, and show them beside the estimate."""
     from fpgaml.flow import deploy
+    from fpgaml.runs import opener
 
-    opened = deploy.open_run(run, board)
+    opened = deploy.for_board(opener.open_run(run, board))
     found, warnings = deploy.import_files(opened, files, as_is=as_is)
     for warning in warnings:
         err.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
@@ -138,8 +142,9 @@ def import_reports(
 def board(run: Run, name: BoardOption = None, boards_file: BoardsFile = None) -> None:
     """Write a board package: Vivado scripts, PYNQ driver, bare-metal program, raw golden rows."""
     from fpgaml.flow import deploy
+    from fpgaml.runs import opener
 
-    opened = deploy.open_run(run, name)
+    opened = deploy.for_board(opener.open_run(run, name))
     folder, warnings = deploy.pack(opened)
     for warning in warnings:
         out.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)

@@ -46,7 +46,8 @@ def profile(
     from fpgaml.precision.profile import plain
     from fpgaml.precision.profile import profile as profile_network
     from fpgaml.precision.recommend import named_criterion, recommend
-    from fpgaml.runs.subject import open_subject, starting_network
+    from fpgaml.runs.opener import open_subject
+    from fpgaml.runs.subject import starting_network
 
     wanted = named_criterion(criterion)
     subject = open_subject(thing, given(data, label, test, input_type, input_scale))
@@ -87,8 +88,9 @@ def quantize_after_training(
     from fpgaml.ir.saving import save
     from fpgaml.precision.profile import plain
     from fpgaml.runs import subject as subjects
+    from fpgaml.runs.opener import open_subject
 
-    subject = subjects.open_subject(model, given(data, label, test, input_type, input_scale))
+    subject = open_subject(model, given(data, label, test, input_type, input_scale))
     found = subjects.quantize_model(subject, loss=loss / 100, bits=bits, refine=refine)
     path = output or model.with_name(f"{model.stem}_ptq.npz")
     save(found.network, path)
@@ -149,10 +151,11 @@ def sweep(
     from fpgaml.precision.sweep import Setting, named_tensors, network_at
     from fpgaml.precision.sweep import sweep as sweep_network
     from fpgaml.runs import subject as subjects
+    from fpgaml.runs.opener import open_subject
 
     setting = Setting(named_tensors(tensors), layer)
     rows, columns = whole_numbers(widths, "--widths"), whole_numbers(integers, "--integers")
-    subject = subjects.open_subject(thing, given(data, label, test, input_type, input_scale))
+    subject = open_subject(thing, given(data, label, test, input_type, input_scale))
     codes, labels = (array[:images] for array in subject.test)
     model, others = subject.model, subjects.sweep_types(subject)
     found = sweep_network(model, codes, labels, widths=rows, integers=columns, others=others, setting=setting)

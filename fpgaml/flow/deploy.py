@@ -1,6 +1,6 @@
 """A run at the bench: its project tested, synthesized, exported, packed for a board.
 
-run = open_run(folder)                  a run that has its HLS project
+run = for_board(opener.open_run(folder))    a run that has its HLS project
 simulate(run)                           all test images through the C++, against the emulator
 test(run)                               test bench, header weights and wrapper, by g++; BitMismatch if a bit is wrong
 synthesize(run, [ToolStep.CSYNTH])          vendor tools, in <run>/synth
@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,24 +26,19 @@ from numpy.typing import NDArray
 
 from fpgaml import estimate
 from fpgaml.backend import cpp
-from fpgaml.card.built import as_built
-from fpgaml.card.changes import changed
-from fpgaml.card.runcard import RunCard
-from fpgaml.card.toml import load_card
 from fpgaml.datasets import raw
 from fpgaml.datasets.raw import RAW_ROWS, RawRows
 from fpgaml.datasets.sources import load_data
-from fpgaml.errors import ConfigError, DataError, FpgamlError
+from fpgaml.errors import DataError, FpgamlError
 from fpgaml.ir.fixed import Codes
 from fpgaml.ir.network import Network, matrix_size
-from fpgaml.ir.saving import load
 from fpgaml.project import board, generated, testbench, vendor
 from fpgaml.project.axi import Wrapper, default_width, run_wrapper
 from fpgaml.project.testbench import WeightFiles
-from fpgaml.runs.opener import data_of
+from fpgaml.runs.opener import Run, data_of
 from fpgaml.runs.workspace import digest_of
 from fpgaml.target import archive
-from fpgaml.target.boards import Board, find_board, find_part
+from fpgaml.target.boards import find_part
 from fpgaml.target.design import Design
 from fpgaml.target.measurement import Measurement, Metric
 from fpgaml.target.reports import Report, ReportKind
@@ -52,58 +47,10 @@ from fpgaml.target.toolchain import ToolStep
 MARK = "made_for.txt"  # in the folder of another board: what its project was made of, and for which design
 
 
-@dataclass(frozen=True)
-class Run:
-    """The folder of a run with what the bench needs of it; `codes` are the golden input images."""
-
-    folder: Path
-    card: RunCard
-    network: Network
-    design: Design
-    codes: NDArray[np.int64]
-    board: Board
-    place: Path  # where project, synth and reports lie: the run's folder, or that of another board
-    given: Mapping[str, str] = field(default_factory=dict)  # keys of the card's [data], as options say
-
-    @property
-    def project(self) -> Path:
-        """The HLS project."""
-        return self.place / "hls"
-
-    @property
-    def package(self) -> Path:
-        """The folder of the board's package."""
-        return self.folder / "board" / self.board.name
-
-    def log(self, name: str) -> Path:
-        """Where a log goes."""
-        return self.folder / "logs" / f"{name}.log"
-
-
-def open_run(folder: Path, board_name: str | None = None, *, given: Mapping[str, str] | None = None) -> Run:
-    """Open the folder of a run, for its card's board or another; `given` replaces keys of its card's [data].
-
-    Raises: ConfigError if it has no project yet.
-    """
-    for name in ("card.toml", "network.npz", "golden.npz", "hls"):
-        if not (folder / name).exists():
-            raise ConfigError(f"{folder} has no {name}: give the folder of a run, after `fpgaml run CARD`")
-    own = load_card(folder)
-    place = find_board(board_name or own.design.board)
-    card = own if board_name is None else changed(own, {"design": {"board": place.name, "part": ""}})
-    logits = load(folder / "network.npz")
-    network, design = as_built(card, logits)
-    with np.load(folder / "golden.npz") as file:
-        codes = np.asarray(file[network.input.name], np.int64)
-    same = design == as_built(own, logits)[1]
-    run = Run(
-        folder, card, network, design, codes, place, folder if same else folder / "board" / place.name, given or {}
-    )
-    return run if same else _for_part(run)
-
-
-def _for_part(run: Run) -> Run:
-    """Make the project of a run again for another part or clock, unless it is there already."""
+def for_board(run: Run) -> Run:
+    """Make the project of a run again if it was opened for another part or clock, unless it is there already."""
+    if run.place == run.folder:
+        return run
     mark, wanted = run.place / MARK, f"{digest_of(run.folder / 'hls')} {run.design}\n"
     if mark.is_file() and mark.read_text(encoding="utf-8") == wanted and run.project.is_dir():
         return run

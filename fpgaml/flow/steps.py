@@ -170,7 +170,8 @@ def _profile(workspace: Workspace, listener: Listener) -> str:
 
 def _float_profile(workspace: Workspace, data: Dataset) -> tuple[dict[str, Statistics], dict[str, Any]]:
     """Return the float model's tensors and what it keeps of its accuracy when only rounded, at the card's bits."""
-    from fpgaml.runs.subject import at_equal_bits, open_float
+    from fpgaml.runs.opener import open_float
+    from fpgaml.runs.subject import at_equal_bits
 
     try:
         subject = open_float(workspace / "float.keras", data)

@@ -1,40 +1,31 @@
 """What the commands `profile`, `quantize` and `sweep` work on, and the three as functions on values.
 
-    subject = open_subject(Path("models/mnist_mlp.toml"))     a card's run, a saved network, or a Keras model
+    subject = opener.open_subject(Path("models/mnist_mlp.toml"))    a card's run, a saved network, or a Keras model
     subject.network, subject.model, subject.data              quantized, in real numbers, the images
     found = quantize_model(subject, loss=0.005)               post-training quantization, measured on held-out images
-    prove(network, codes, folder)                             C simulation equals the emulator, or BitMismatch
 
 A subject that is a float Keras model has no network of its own; `starting_network` gives it types of 8 bits.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fpgaml.card.sections import Data
-from fpgaml.datasets import raw
-from fpgaml.datasets.dataset import NAMED, Dataset
-from fpgaml.datasets.proof_images import load_images, tests_alone
-from fpgaml.datasets.sources import load_source
-from fpgaml.errors import ConfigError, DataError, FormatError
+from fpgaml.datasets.dataset import Dataset
+from fpgaml.errors import ConfigError, DataError
 from fpgaml.exact.accuracy import right_answers
-from fpgaml.ir.fixed import PIXEL, Codes, FixedPoint
+from fpgaml.ir.fixed import Codes, FixedPoint
 from fpgaml.ir.floatmodel import FloatModel, build, from_network, types_of
-from fpgaml.ir.network import Network, identifier
-from fpgaml.ir.saving import load as load_network
+from fpgaml.ir.network import Network
 from fpgaml.precision.histogram import Histogram, Statistics, summarize
 from fpgaml.precision.posttraining import Quantized, quantize, start_types
 from fpgaml.precision.profile import profile_floats
-from fpgaml.runs.opener import data_of, find_run
 
 if TYPE_CHECKING:
     from fpgaml.frontend.floats import FloatReading
@@ -118,30 +109,6 @@ class Subject:
         return images.reshape(len(images), *first)
 
 
-def open_subject(path: Path, data: str | Mapping[str, str] | None = None) -> Subject:
-    """Return what a command works on: a card's run (.toml, or its folder), a saved network (.npz) or a Keras model.
-
-    `data` replaces the card's, or some keys of its [data]; without a card, the default is the MNIST set in the package.
-
-    Raises: ConfigError if a card was not run yet; FormatError, DataError, UnsupportedLayer.
-    """
-    given = {"source": data} if isinstance(data, str) else data or {}
-    if not path.exists():
-        raise DataError(f"{path} does not exist; name a run card, a run's folder, a saved network or a Keras model")
-    if path.is_dir() or path.suffix == ".toml":
-        found = find_run(path)
-        assert found.run is not None
-        images = data_of(found.run, found.card, given)
-        return _checked(Subject(found.card.name, images, found.network))
-    match path.suffix:
-        case ".npz":
-            network = load_network(path)
-            return _checked(Subject(network.name, _data_for(network, given, path), network))
-        case ".keras" | ".h5":
-            return _checked(_open_keras(path, given))
-    raise FormatError(f"{path} must be a run card (.toml), a saved network (.npz) or a Keras model (.keras, .h5)")
-
-
 def starting_network(subject: Subject, bits: int = 8) -> Network:
     """Return the subject's network; of a float model, the one with types of `bits` bits by its ranges."""
     if subject.network is not None:
@@ -207,54 +174,3 @@ def float_answers(subject: Subject, codes: Codes) -> NDArray[np.int64]:
     from fpgaml.frontend import floats
 
     return floats.answers(subject.keras, subject.data.values(codes))
-
-
-def open_float(path: Path, data: Dataset) -> Subject:
-    """Return a float Keras model as a Subject. Raises: UnsupportedLayer, FormatError, DataError."""
-    from fpgaml.frontend import floats, store
-
-    model, name = store.load(path), identifier(path.stem)
-    return _checked(Subject(name, data, None, model, floats.read(model, name=name)))
-
-
-def _open_keras(path: Path, given: Mapping[str, str]) -> Subject:
-    from fpgaml.frontend import store
-
-    model, name = store.load(path), identifier(path.stem)
-    from fpgaml.frontend.read import read
-
-    if not any(type(layer).__module__.startswith("qkeras") for layer in model.layers):
-        return open_float(path, _data(given))
-    learned = raw.beside(path)
-    kind = FixedPoint.parse(given["input_type"]) if "input_type" in given else learned.kind if learned else PIXEL
-    network = read(model, name=name, input_type=kind).network
-    return Subject(name, _data_for(network, given, path), network)
-
-
-def _data(given: Mapping[str, str]) -> Dataset:
-    """Return the data that options name, to learn from and to test with; MNIST without any."""
-    return load_source(given.get("source", "mnist"), data=Data.model_validate({"source": "mnist", **given}))
-
-
-def _data_for(network: Network, given: Mapping[str, str], path: Path) -> Dataset:
-    """Return samples to test `network` with: those that options name, as codes of its input; MNIST's without any.
-
-    If the model at `path` lies in a run, the codes are made as that run learned from them.
-    """
-    if given.get("source", "mnist") in NAMED and not given.get("test"):
-        return _data(given)
-    source, scale, label = given.get("test", given.get("source")), given.get("input_scale"), given.get("label")
-    kind = network.input.type
-    images = load_images(source, network.input.dims, kind, sys.maxsize, scale, label, raw.beside(path))
-    return tests_alone(images, kind)
-
-
-def _checked(subject: Subject) -> Subject:
-    """Refuse data of another shape or type than the network takes before any work."""
-    _ = subject.images
-    if subject.network is not None and subject.network.input.type != subject.data.input_type:
-        raise DataError(
-            f"{subject.name!r} takes codes of {subject.network.input.type}, and the data are codes of "
-            f"{subject.data.input_type}; give the data that it was trained on"
-        )
-    return subject

@@ -13,6 +13,7 @@ from fpgaml.datasets.inputs import pixels
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.flow import deploy
 from fpgaml.ir.saving import save
+from fpgaml.runs import opener
 from fpgaml.runs.workspace import digest_of
 from fpgaml.target.design import Design, IoType
 from fpgaml.target.toolchain import Backend
@@ -48,7 +49,7 @@ def made(tiny, tiny_codes, tmp_path_factory):
 @pytest.fixture
 def run(made, tmp_path):
     shutil.copytree(made, tmp_path / "tiny")
-    return deploy.open_run(tmp_path / "tiny")
+    return deploy.for_board(opener.open_run(tmp_path / "tiny"))
 
 
 def test_all_test_benches_pass(run):
@@ -63,7 +64,7 @@ def test_readme_has_the_estimate(run):
 
 def test_a_folder_that_is_no_run(tmp_path):
     with pytest.raises(ConfigError, match=r"has no card\.toml: give the folder of a run, after `fpgaml run CARD`"):
-        deploy.open_run(tmp_path)
+        opener.open_run(tmp_path)
 
 
 def test_export_command(run, monkeypatch, tmp_path, capsys):
@@ -106,7 +107,7 @@ def test_a_package_for_another_board_is_the_same_cpp_for_its_part(run, tiny, tmp
     place = run.folder / "board" / "kv260"
     assert f"{place / 'hls'}: the same C++, made again for xck26-sfvc784-2LV-c" in capsys.readouterr().out
     assert (place / "pynq" / "driver.py").is_file()
-    opened = deploy.open_run(run.folder, "kv260")
+    opened = deploy.for_board(opener.open_run(run.folder, "kv260"))
     assert opened.project == place / "hls"
     assert "xck26-sfvc784-2LV-c" in (opened.project / "project.tcl").read_text(encoding="utf-8")
     convert(tiny, opened.design, tmp_path / "anew", log=tmp_path / "log")  # what hls4ml would write for that part
@@ -121,12 +122,12 @@ def test_a_package_for_another_board_is_the_same_cpp_for_its_part(run, tiny, tmp
 
 
 def test_the_project_of_another_board_follows_the_run(run):
-    other = deploy.open_run(run.folder, "kv260").project
+    other = deploy.for_board(opener.open_run(run.folder, "kv260")).project
     (other / "left_by_the_user.txt").write_text("", encoding="utf-8")
-    assert (deploy.open_run(run.folder, "kv260").project / "left_by_the_user.txt").is_file()
+    assert (deploy.for_board(opener.open_run(run.folder, "kv260")).project / "left_by_the_user.txt").is_file()
     (run.project / "golden.h").write_text("// changed", encoding="utf-8")
-    assert not (deploy.open_run(run.folder, "kv260").project / "left_by_the_user.txt").is_file()
-    assert deploy.open_run(run.folder, "pynq-z1").project == run.project  # the same part and clock
+    assert not (deploy.for_board(opener.open_run(run.folder, "kv260")).project / "left_by_the_user.txt").is_file()
+    assert deploy.for_board(opener.open_run(run.folder, "pynq-z1")).project == run.project  # the same part and clock
 
 
 def test_a_run_from_before_raw_rows_were_kept(run, tiny_codes, tmp_path):
@@ -140,7 +141,7 @@ def test_a_run_from_before_raw_rows_were_kept(run, tiny_codes, tmp_path):
     )  # fmt: skip
     own = changed(run.card, {"data": {"source": "x.npz"}})
     (run.folder / "card.toml").write_text(to_toml(own), encoding="utf-8")
-    folder, notes = deploy.pack(deploy.open_run(run.folder))
+    folder, notes = deploy.pack(deploy.for_board(opener.open_run(run.folder)))
     assert notes[0] == (
         f"{run.folder} keeps no raw rows: it is older than these, or no board can scale as its inputs were; the "
         "package takes rows as they are in x.npz"
@@ -151,14 +152,14 @@ def test_a_run_from_before_raw_rows_were_kept(run, tiny_codes, tmp_path):
         x_train=kept.rows, y_train=np.arange(6) % 2, x_test=kept.rows[::-1], y_test=np.arange(6) % 2,
     )  # fmt: skip
     with pytest.raises(DataError) as caught:
-        deploy.pack(deploy.open_run(run.folder))
+        deploy.pack(deploy.for_board(opener.open_run(run.folder)))
     assert str(caught.value) == (
         f"the raw rows of {run.folder} do not become the codes that its network was tested with: the data changed "
         "since; do `fpgaml run CARD --from quantize` again"
     )
     (run.folder / "x.npz").unlink()
     with pytest.raises(DataError) as caught:
-        deploy.pack(deploy.open_run(run.folder))
+        deploy.pack(deploy.for_board(opener.open_run(run.folder)))
     assert str(caught.value) == (
         f"{run.folder} kept no raw rows, without which no package can encode as training did: data file "
         f"{run.folder / 'x.npz'} does not exist"

@@ -20,6 +20,7 @@ from fpgaml.flow import deploy
 from fpgaml.frontend import store
 from fpgaml.ir.fixed import FixedPoint
 from fpgaml.ir.saving import load, save
+from fpgaml.runs import opener
 from tests.commands import command
 from tests.networks import mlp
 
@@ -214,9 +215,9 @@ def test_one_wrong_weight_is_found_and_its_layer_named(files, tmp_path, monkeypa
 def test_a_wrong_weight_later_is_found_by_simulate_and_mended_by_converting_again(files, copy):
     spoil(copy / "hls")
     with pytest.raises(BitMismatch, match=r"^layer 'out': \d+ of 120 values differ; the first at image 0, channel "):
-        deploy.simulate(deploy.open_run(copy))
+        deploy.simulate(opener.open_run(copy))
     convert_model(files / "two-branches.keras", data=files / "few.npz", base=copy.parent)
-    assert deploy.simulate(deploy.open_run(copy)).startswith("PASS: 120 outputs of 30 images")
+    assert deploy.simulate(opener.open_run(copy)).startswith("PASS: 120 outputs of 30 images")
 
 
 def test_what_did_not_change_is_not_done_again(files, copy, monkeypatch):

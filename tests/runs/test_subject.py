@@ -7,10 +7,11 @@ import pytest
 
 from fpgaml.cli.show_precision import save_figures, whole_numbers
 from fpgaml.datasets.dataset import Dataset
-from fpgaml.errors import ConfigError, DataError, FormatError
+from fpgaml.errors import ConfigError, DataError
 from fpgaml.exact.emulate import run
 from fpgaml.ir.saving import save
 from fpgaml.runs import subject as subjects
+from fpgaml.runs.opener import open_subject
 from tests import networks
 from tests.cli.test_app import fpgaml
 
@@ -27,7 +28,7 @@ def files(tmp_path):
 
 
 def test_a_saved_network_is_a_subject(files):
-    found = subjects.open_subject(files / "small.npz", str(files / "data.npz"))
+    found = open_subject(files / "small.npz", str(files / "data.npz"))
     assert found.network == networks.cnn(name="small")
     assert found.test[0].shape == (60, 8, 8, 2)
     assert found.float_statistics() == {}
@@ -45,11 +46,14 @@ def test_images_take_the_shape_of_the_input():
         _ = bare.test
 
 
+THINGS = "a run card (.toml), a run's folder, a saved network (.npz) or a Keras model (.keras, .h5)"
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "message"),
     [
-        ("none.npz", DataError, "does not exist; name a run card, a run's folder, a saved network or a Keras model"),
-        ("text.txt", FormatError, "must be a run card (.toml), a saved network (.npz) or a Keras model (.keras, .h5)"),
+        ("none.npz", DataError, f"does not exist; name {THINGS}"),
+        ("text.txt", DataError, f"must be {THINGS}"),
         ("folder", DataError, "is no run of fpgaml; it has no run.json"),
         ("card.toml", ConfigError, "has no network yet; do its first steps: fpgaml run CARD --to quantize"),
     ],
@@ -59,13 +63,13 @@ def test_what_is_no_subject_is_refused(tmp_path, name, kind, message):
     (tmp_path / "folder").mkdir()
     (tmp_path / "card.toml").write_text(f'[output]\nfolder = "{tmp_path}/runs"\n', encoding="utf-8")
     with pytest.raises(kind) as error:
-        subjects.open_subject(tmp_path / name)
+        open_subject(tmp_path / name)
     assert str(error.value) == f"{tmp_path / name} {message}"
 
 
 def test_data_of_another_shape_are_refused(files):
     with pytest.raises(DataError) as error:
-        subjects.open_subject(files / "small.npz")
+        open_subject(files / "small.npz")
     assert str(error.value) == (
         "'small' takes images of shape (8, 8, 2), and the data are of shape (28, 28, 1); give the data that it was "
         "trained on"
@@ -73,7 +77,7 @@ def test_data_of_another_shape_are_refused(files):
 
 
 def test_a_quantized_network_is_not_quantized_again(files):
-    subject = subjects.open_subject(files / "small.npz", str(files / "data.npz"))
+    subject = open_subject(files / "small.npz", str(files / "data.npz"))
     with pytest.raises(ConfigError) as error:
         subjects.quantize_model(subject)
     assert str(error.value) == "'small' is quantized already; post-training quantization takes a float model"

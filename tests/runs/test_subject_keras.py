@@ -8,6 +8,7 @@ from fpgaml.backend import cpp
 from fpgaml.exact.accuracy import right_answers
 from fpgaml.frontend import store
 from fpgaml.runs import subject as subjects
+from fpgaml.runs.opener import open_subject
 
 L = keras.layers
 
@@ -43,7 +44,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def subject(files):
-    return subjects.open_subject(files / "tiny.keras", str(files / "data.npz"))
+    return open_subject(files / "tiny.keras", str(files / "data.npz"))
 
 
 def test_float_answers_are_keras_answers(subject):
