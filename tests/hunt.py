@@ -214,7 +214,7 @@ def _draw_layer(draw, shape, layers):
     known = "QDense QActivation QActivation Branches ReLU LeakyReLU BatchNormalization QDenseBatchnorm".split()
     if rank:
         known = "QDense QActivation Branches LeakyReLU BatchNormalization Conv Conv Conv Separable MaxPooling".split()
-        known += "AveragePooling GlobalMaxPooling GlobalAveragePooling ZeroPadding Flatten Reshape".split()
+        known += "AveragePooling GlobalMaxPooling GlobalAveragePooling ZeroPadding UpSampling Flatten Reshape".split()
     if rank == 2:
         known += ["QDepthwiseConv2D", "QConv2DBatchnorm", "QDepthwiseConv2DBatchnorm", "QAveragePooling2D"]
     kind = draw(st.sampled_from(known))
@@ -274,6 +274,10 @@ def _draw_layer(draw, shape, layers):
             sides = tuple((draw(st.integers(0, 1)), draw(st.integers(0, 2))) for _ in spatial)
             layers.append((f"ZeroPadding{rank}D", {"padding": sides if rank == 2 else sides[0]}))
             return (*(n + a + b for n, (a, b) in zip(spatial, sides, strict=True)), channels)
+        case "UpSampling":
+            factors = tuple(draw(st.integers(1, 3)) for _ in spatial)
+            layers.append((f"UpSampling{rank}D", {"size": factors if rank == 2 else factors[0]}))
+            return (*(n * factor for n, factor in zip(spatial, factors, strict=True)), channels)
         case "Flatten":
             layers.append((kind, {}))
             return (int(np.prod(shape)),)

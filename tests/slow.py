@@ -33,6 +33,7 @@ from fpgaml.ir.network import (
     Pad,
     Reshape,
     Table,
+    Upsample,
 )
 
 
@@ -160,6 +161,8 @@ def element(layer, inputs, at, image, shape):
             inner = tuple(i - a for i, (a, _) in zip(at, layer.padding, strict=False))
             inside = all(0 <= i < n for i, n in zip(inner, x.shape, strict=False))
             return x[(*inner, at[-1])] if inside else Fraction(0)
+        case Upsample():
+            return x[(*(i // factor for i, factor in zip(at, layer.factors, strict=False)), at[-1])]
         case Add():
             return sum((v[at] for v in inputs), Fraction(0))
         case Multiply():
@@ -198,7 +201,7 @@ def output_range(layer, inputs):
             return partial_sums(kernel, bias, x)
         case Affine(scale=scale, bias=bias):
             return partial_sums(scale, bias, x)
-        case MaxPool() | Flatten() | Reshape():
+        case MaxPool() | Flatten() | Reshape() | Upsample():
             return x
         case Pad():
             return min(x[0], 0), max(x[1], 0)
@@ -277,7 +280,7 @@ def output_type(layer, inputs, reach):
             return table.type
         case ArgMax():
             return FixedPoint(1, 1, False)
-        case MaxPool() | Flatten() | Reshape() | Pad():
+        case MaxPool() | Flatten() | Reshape() | Pad() | Upsample():
             return plain(inputs[0])
         case Concatenate() if len({plain(one) for one in inputs}) == 1:
             return plain(inputs[0])

@@ -40,6 +40,7 @@ KERAS = {  # the Keras layer that becomes the kind
     "Flatten": "Flatten",
     "Reshape": "Reshape",
     "Pad": "ZeroPadding2D",
+    "Upsample": "UpSampling2D",
     "Add": "Add",
     "Multiply": "Multiply",
     "Concatenate": "Concatenate",

@@ -37,6 +37,7 @@ from fpgaml.ir.network import (
     Reshape,
     Shape,
     Table,
+    Upsample,
     matrix_size,
     weights_of,
 )
@@ -331,6 +332,23 @@ def _(layer: Pad, x: Shape, y: Shape) -> Entry:
 
 
 @entry_of.register
+def _(layer: Upsample, x: Shape, y: Shape) -> Entry:
+    """In one dimension, hls4ml's image is one row high.
+
+    Source of the limit: ``nnet_image.h`` finds the place of an output by a ratio in 65536ths, rounded up; it is the
+    right one while outputs times factor along an axis stay within 65536.
+    """
+    if any(n * factor > RESIZED for n, factor in zip(y, layer.factors, strict=False)):
+        raise UnsupportedLayer(
+            f"layer {layer.name!r}: hls4ml takes the wrong values where outputs times factor along an axis exceed "
+            f"{RESIZED}; {y[:-1]} outputs by {layer.factors} do"
+        )
+    before, after = ((1,) * (3 - len(shape)) + shape[:-1] for shape in (x, y))
+    entry = {"class_name": f"UpSampling{len(layer.factors)}D", "algorithm": "nearest", "data_format": "channels_last"}
+    return entry | {"n_chan": x[-1]} | _by_axis("in", before) | _by_axis("out", after)
+
+
+@entry_of.register
 def _(layer: Add, x: Shape, y: Shape) -> Entry:
     if len(layer.sources) != 2:
         raise UnsupportedLayer(f"layer {layer.name!r}: hls4ml adds two inputs, not {len(layer.sources)}")
@@ -349,6 +367,7 @@ def _(layer: Concatenate, x: Shape, y: Shape) -> Entry:
     return {"class_name": "Concatenate", "op": f"concatenate{len(y)}d", "axis": len(y)}
 
 
+RESIZED = 1 << 16
 _NO_QUANTIZERS = {"weight_quantizer": None, "bias_quantizer": None}
 _AXES = {1: ("width",), 2: ("height", "width")}
 _SIDES = {1: (("left", "right"),), 2: (("top", "bottom"), ("left", "right"))}

@@ -142,6 +142,22 @@ class AveragePool2DLayer(PoolLayer):
     kind: Literal["averagepool2d"] = "averagepool2d"
 
 
+class UpSampling1DLayer(LayerCard):
+    """Each value so many times along the axis."""
+
+    stem = "up"
+    kind: Literal["upsampling1d"] = "upsampling1d"
+    size: Count = 2
+
+
+class UpSampling2DLayer(LayerCard):
+    """Each value so many times along each axis: the nearest neighbour."""
+
+    stem = "up"
+    kind: Literal["upsampling2d"] = "upsampling2d"
+    size: Count | tuple[Count, Count] = 2
+
+
 class DropoutLayer(LayerCard):
     """Drop a share of the values while training."""
 
@@ -166,7 +182,8 @@ class ActivationLayer(Active):
 
 AnyLayer = (
     FlattenLayer | ReshapeLayer | DenseLayer | Conv1DLayer | Conv2DLayer | MaxPool1DLayer | MaxPool2DLayer
-    | AveragePool1DLayer | AveragePool2DLayer | DropoutLayer | BatchNormLayer | ActivationLayer
+    | AveragePool1DLayer | AveragePool2DLayer | UpSampling1DLayer | UpSampling2DLayer | DropoutLayer | BatchNormLayer
+    | ActivationLayer
 )  # fmt: skip
 
 LAYERS: dict[str, type[LayerCard]] = {kind.model_fields["kind"].default: kind for kind in get_args(AnyLayer)}

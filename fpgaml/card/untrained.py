@@ -21,6 +21,8 @@ from fpgaml.card.layers import (
     Padding,
     PoolLayer,
     ReshapeLayer,
+    UpSampling1DLayer,
+    UpSampling2DLayer,
 )
 from fpgaml.card.runcard import RunCard
 from fpgaml.card.sections import Stage, Structure
@@ -38,6 +40,7 @@ from fpgaml.ir.network import (
     Network,
     Reshape,
     Shape,
+    Upsample,
     Weights,
 )
 
@@ -89,6 +92,9 @@ def skeleton(card: RunCard, shape: Shape) -> Network | None:
                 made = Flatten(entry.name, (before,))
             case ReshapeLayer():
                 made = Reshape(entry.name, (before,), entry.shape)
+            case UpSampling1DLayer() | UpSampling2DLayer():
+                rank = 1 if isinstance(entry, UpSampling1DLayer) else 2
+                made = Upsample(entry.name, (before,), _per_axis(entry.size, rank))
             case _:
                 continue  # keeps the shape
         shape = made.shape(x)

@@ -38,6 +38,7 @@ from fpgaml.ir.network import (
     Reshape,
     Shape,
     Table,
+    Upsample,
     Weights,
 )
 from fpgaml.target.boards import Part
@@ -168,8 +169,9 @@ def _(layer: Affine, types: Mapping[str, FixedPoint], *inputs: Shape) -> LayerFa
     return _weighted(facts, layer.scale, layer.scale.codes.reshape(-1, 1))
 
 
-@describe.register
-def _(layer: Pad, types: Mapping[str, FixedPoint], *inputs: Shape) -> LayerFacts:
+@describe.register(Pad)
+@describe.register(Upsample)
+def _(layer: Layer, types: Mapping[str, FixedPoint], *inputs: Shape) -> LayerFacts:
     return _plain(layer, Kind.MOVE, types, inputs[0], layer.shape(inputs[0]))
 
 

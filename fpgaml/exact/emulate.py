@@ -51,6 +51,7 @@ from fpgaml.ir.network import (
     Reshape,
     Shape,
     Table,
+    Upsample,
     Weights,
     matrix_size,
 )
@@ -353,6 +354,16 @@ def _(layer: Layer, place: Place) -> Step:
 @prepare.register
 def _(layer: Pad, place: Place) -> Step:
     return lambda x: _pad(x, layer.padding)
+
+
+@prepare.register
+def _(layer: Upsample, place: Place) -> Step:
+    def upsample(x: Array) -> Array:
+        for axis, factor in enumerate(layer.factors, start=1):
+            x = np.repeat(x, factor, axis)
+        return x
+
+    return upsample
 
 
 def divide(total: Codes, count: Codes, fraction: int, kind: FixedPoint) -> Codes:

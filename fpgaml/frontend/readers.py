@@ -17,7 +17,19 @@ from typing import Any
 from fpgaml.errors import FpgamlError, UnsupportedLayer
 from fpgaml.frontend.graph import Graph, Layer, Node, activation_of, input_of
 from fpgaml.ir.network import Add as AddLayer
-from fpgaml.ir.network import Concatenate, Conv, Dense, DepthwiseConv, Flatten, MaxPool, Pad, Reshape, Shape, identifier
+from fpgaml.ir.network import (
+    Concatenate,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Flatten,
+    MaxPool,
+    Pad,
+    Reshape,
+    Shape,
+    Upsample,
+    identifier,
+)
 from fpgaml.ir.network import Layer as NetworkLayer
 
 Padding = tuple[tuple[int, int], ...]
@@ -232,6 +244,16 @@ def _pad(build: Builder, node: Node) -> str:
     return build.add(Pad, build.name(node.name), (build.source(node),), padding=pairs)
 
 
+def _upsample(build: Builder, node: Node) -> str:
+    layer = node.layer
+    if getattr(layer, "interpolation", "nearest") != "nearest":
+        raise UnsupportedLayer(f"layer {node.name!r}: interpolation must be nearest, not {layer.interpolation}")
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        raise UnsupportedLayer(f"layer {node.name!r}: data_format must be channels_last")
+    factors = (layer.size,) if isinstance(layer.size, int) else tuple(int(n) for n in layer.size)
+    return build.add(Upsample, build.name(node.name), (build.source(node),), factors=factors)
+
+
 def _add(build: Builder, node: Node) -> str:
     return build.summed(node, pairwise(build, node, AddLayer))
 
@@ -312,6 +334,8 @@ READERS: dict[str, Reader] = {
     "Dropout": _nothing,
     "ZeroPadding1D": _pad,
     "ZeroPadding2D": _pad,
+    "UpSampling1D": _upsample,
+    "UpSampling2D": _upsample,
     "Add": _add,
     "Concatenate": _concatenate,
     "Activation": activation,

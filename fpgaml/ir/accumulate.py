@@ -47,6 +47,7 @@ from fpgaml.ir.network import (
     Reshape,
     Result,
     Table,
+    Upsample,
     Weights,
     once,
 )
@@ -158,6 +159,7 @@ def _(layer: Affine, *inputs: Interval) -> Interval:
 @output_interval.register(MaxPool)
 @output_interval.register(Flatten)
 @output_interval.register(Reshape)
+@output_interval.register(Upsample)
 def _(layer: Layer, *inputs: Interval) -> Interval:
     return inputs[0]
 

@@ -7,7 +7,7 @@
     Activation                   linear or ReLU (leaky if it has a slope), cast to a stated type
     Table                        any function of one value, as an explicit table of output codes
     Affine                       scale and bias per channel: batch normalization that has no layer to fold into
-    Flatten  Reshape  Pad  Add  Multiply  Concatenate
+    Flatten  Reshape  Pad  Upsample  Add  Multiply  Concatenate
     ArgMax                       1 where the largest value is, else 0: a class instead of logits
 
 Shapes leave out the images axis and put channels last: ``(features,)``, ``(length, channels)`` or
@@ -405,6 +405,24 @@ class Pad(Layer):
 
 
 @dataclass(frozen=True)
+class Upsample(Layer):
+    """Each value `factors` times along each spatial axis: nearest neighbour."""
+
+    factors: Shape
+    result: ClassVar[Result] = Result.MOVED
+
+    def shape(self, *inputs: Shape) -> Shape:
+        *spatial, channels = inputs[0]
+        _must(self, len(self.factors) == len(spatial) >= 1, f"factors must name the {len(spatial)} axes of {inputs[0]}")
+        _must(self, min(self.factors) >= 1, f"factors must be positive, not {self.factors}")
+        return (*(n * factor for n, factor in zip(spatial, self.factors, strict=True)), channels)
+
+    @property
+    def words(self) -> str:
+        return f"each value {_times(self.factors)} times"
+
+
+@dataclass(frozen=True)
 class Add(Layer):
     """Exact sum of inputs of equal shape."""
 
@@ -474,8 +492,8 @@ class ArgMax(Layer):
 KINDS = {
     kind.__name__: kind
     for kind in (
-        Input, Dense, Conv, DepthwiseConv, MaxPool, AveragePool, Activation, Table, Affine, Flatten, Reshape, Pad, Add,
-        Multiply, Concatenate, ArgMax,
+        Input, Dense, Conv, DepthwiseConv, MaxPool, AveragePool, Activation, Table, Affine, Flatten, Reshape, Pad,
+        Upsample, Add, Multiply, Concatenate, ArgMax,
     )
 }  # fmt: skip
 

@@ -104,6 +104,10 @@ def _apply(layer: lc.AnyLayer, tensor: Tensor) -> Tensor:
             return keras.layers.BatchNormalization(name=name)(tensor)
         case lc.MaxPool1DLayer() | lc.MaxPool2DLayer() | lc.AveragePool1DLayer() | lc.AveragePool2DLayer():
             return _pool(layer)(tensor)
+        case lc.UpSampling1DLayer():
+            return keras.layers.UpSampling1D(layer.size, name=name)(tensor)
+        case lc.UpSampling2DLayer():
+            return keras.layers.UpSampling2D(layer.size, name=name)(tensor)
         case lc.ActivationLayer():
             return activation(layer.activation, layer.negative_slope, name)(tensor)
         case lc.DenseLayer():

@@ -33,6 +33,7 @@ Layer = Any  # a Keras layer; Keras ships no types
 PASSING = (
     keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.Softmax, keras.layers.Dropout,
     keras.layers.MaxPooling1D, keras.layers.MaxPooling2D, keras.layers.AveragePooling1D, keras.layers.AveragePooling2D,
+    keras.layers.UpSampling1D, keras.layers.UpSampling2D,
 )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ AVERAGES = (keras.layers.AveragePooling1D, keras.layers.AveragePooling2D)
 UNCHANGED = (
     keras.layers.Flatten, keras.layers.Reshape, keras.layers.Dropout, keras.layers.MaxPooling1D,
     keras.layers.MaxPooling2D, keras.layers.Add, keras.layers.Concatenate, keras.layers.ZeroPadding1D,
-    keras.layers.ZeroPadding2D,
+    keras.layers.ZeroPadding2D, keras.layers.UpSampling1D, keras.layers.UpSampling2D,
 )  # fmt: skip
 FINAL = ("softmax", "sigmoid")
 

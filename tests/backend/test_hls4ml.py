@@ -25,6 +25,7 @@ from fpgaml.ir.network import (
     Network,
     Pad,
     Reshape,
+    Upsample,
 )
 from fpgaml.target.design import Design, IoType, LayerDesign, Strategy
 from fpgaml.target.output_head import Head, with_head
@@ -70,7 +71,8 @@ def other_kinds():
         Concatenate("both", ("act", "leaky")),
         AveragePool("mean", ("both",), (2, 2), (2, 2), VALID, cast),
         Reshape("turn", ("mean",), (1, 2, 4)),
-        Dense("out", ("turn",), weights(rng, 4, 3), weights(rng, 3)),
+        Upsample("up", ("turn",), (2, 3)),
+        Dense("out", ("up",), weights(rng, 4, 3), weights(rng, 3)),
     )
     return Network("kinds", layers)
 

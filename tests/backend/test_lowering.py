@@ -28,6 +28,7 @@ from fpgaml.ir.network import (
     Pad,
     Reshape,
     Table,
+    Upsample,
     Weights,
 )
 from fpgaml.target.design import Backend, Design, IoType, LayerDesign, Strategy
@@ -157,6 +158,16 @@ LAYERS = {
         {"class_name": "ZeroPadding1D", "data_format": "channels_last", "n_chan": 2, "in_width": 7, "out_width": 10,
          "pad_left": 2, "pad_right": 1},
     ),
+    "upsampling 2d": (
+        Upsample("l", ("x",), (2, 3)), MAP,
+        {"class_name": "UpSampling2D", "algorithm": "nearest", "data_format": "channels_last", "n_chan": 2,
+         "in_height": 4, "in_width": 5, "out_height": 8, "out_width": 15},
+    ),
+    "upsampling 1d": (
+        Upsample("l", ("x",), (3,)), (7, 2),
+        {"class_name": "UpSampling1D", "algorithm": "nearest", "data_format": "channels_last", "n_chan": 2,
+         "in_height": 1, "in_width": 7, "out_height": 1, "out_width": 21},
+    ),
     "add": (Add("l", ("x", "x")), MAP, {"class_name": "Merge", "op": "add"}),
     "multiply": (Multiply("l", ("x", "x")), MAP, {"class_name": "Merge", "op": "multiply"}),
     "concatenate": (
@@ -178,6 +189,22 @@ def test_the_entry_of_a_reshape(layer):
     assert request["layers"][1] == {
         "name": "f", "inputs": ["x"], "outputs": ["f"], "class_name": "Reshape", "target_shape": list(layer.shape(MAP)),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("size", "factor"), [(1 << 14, 2), (1 << 16, 1), (7281, 3)])
+def test_upsampling_is_refused_where_the_scale_of_the_cpp_is_too_coarse(size, factor):
+    """The rule of ``nnet_image.h``, by hand: exact up to the limit, wrong beyond for factors that are powers of two."""
+    at = np.arange(size * factor)
+    ratio = (size << 16) // (size * factor) + 1
+    np.testing.assert_array_equal(at * ratio >> 16, at // factor)
+    entry_of(Upsample("l", ("x",), (factor,)), (size, 1), (size * factor, 1))
+    more = size + 1
+    with pytest.raises(UnsupportedLayer) as caught:
+        entry_of(Upsample("l", ("x",), (factor,)), (more, 1), (more * factor, 1))
+    assert str(caught.value) == (
+        "layer 'l': hls4ml takes the wrong values where outputs times factor along an axis exceed 65536; "
+        f"({more * factor},) outputs by ({factor},) do"
+    )
 
 
 def test_the_whole_request():

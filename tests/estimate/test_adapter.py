@@ -3,9 +3,10 @@ import pytest
 
 from fpgaml.estimate.adapter import facts_of, prepare, signed_digits
 from fpgaml.estimate.facts import Kind
+from fpgaml.estimate.formulas import cycles_of
 from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.fixed import FixedPoint
-from fpgaml.ir.network import Dense, Input, Network, Weights
+from fpgaml.ir.network import Dense, Input, Network, Upsample, Weights
 from fpgaml.target.boards import find_part
 from fpgaml.target.design import Design, IoType, LayerDesign, Strategy
 from fpgaml.target.toolchain import Backend, Tool
@@ -46,6 +47,14 @@ def test_shapes_of_a_convolutional_network(cnn):
     assert conv.target.tool is Tool.VITIS_HLS
     assert conv.target.budget_ns == pytest.approx(7.3)
     assert conv.target.dataflow
+
+
+def test_upsampling_takes_as_long_as_it_has_outputs():
+    """Vitis HLS reports 66 cycles for a streamed ``resize_nearest`` to 8 x 8 (layers.csv, ChiRuiCh.AutoEnerhls4ml)."""
+    network = Network("n", (Input("x", (), (4, 4, 4), FixedPoint(32, 16)), Upsample("up", ("x",), (2, 2))))
+    (facts,) = facts_of(network, Design(Backend.VITIS, "xc7z020clg400-1", 10.0, IoType.STREAM), PART)
+    assert (facts.kind, facts.pixels_in, facts.pixels_out, facts.channels) == (Kind.MOVE, 16, 64, 4)
+    assert abs(cycles_of(facts)[0] - 66) <= 1
 
 
 def test_a_design_changes_only_its_choices(jet_mlp):

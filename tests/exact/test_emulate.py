@@ -26,6 +26,7 @@ from fpgaml.ir.network import (
     Pad,
     Reshape,
     Table,
+    Upsample,
     Weights,
 )
 from fpgaml.target.output_head import Head, with_head
@@ -81,6 +82,8 @@ CASES = {
     "table": single(Table("t", ("x",), FixedPoint(4, 2, True, Rounding.RND, Overflow.SAT), weights(RNG, 16, bits=8))),
     "affine": single(Affine("s", ("x",), weights(RNG, 3, bits=10), weights(RNG, 3, bits=14))),
     "reshape, pad": network(Reshape("r", ("x",), (6, 5, 3)), Pad("p", ("r",), ((1, 2), (0, 3)))),
+    "upsampling": single(Upsample("u", ("x",), (2, 3))),
+    "upsampling 1d": network(Upsample("u", ("x",), (2,)), shape=(4, 3)),
     "argmax": with_head(network(Dense("d", ("x",), weights(RNG, 5, 4), weights(RNG, 4)), shape=(5,)), Head.ARGMAX),
     "argmax of equals": with_head(
         network(

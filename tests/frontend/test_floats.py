@@ -46,6 +46,8 @@ MODELS = {
                                  L.GlobalMaxPooling1D(), L.Dense(2)),
     "depthwise": lambda: sequential((6, 6, 2), L.DepthwiseConv2D(3, use_bias=False), L.Reshape((16, 2)), L.Flatten(),
                                     L.Dense(2)),
+    "upsampling": lambda: sequential((4, 3, 1), L.UpSampling2D((1, 2)), L.Conv2D(2, 2, activation="relu"),
+                                     L.Reshape((15, 2)), L.UpSampling1D(2), L.Flatten(), L.Dense(2)),
     "branched": branched,
 }  # fmt: skip
 

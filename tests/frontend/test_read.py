@@ -123,6 +123,9 @@ MODELS = {
     "global pooling": sequential((4, 4, 3), L.GlobalAveragePooling2D(), qkeras.QDense(2, **WEIGHTS)),
     "global maximum": sequential((4, 5, 3), L.GlobalMaxPooling2D(), qkeras.QDense(2, **WEIGHTS)),
     "padding, reshape": sequential((12,), L.Reshape((3, 2, 2)), L.ZeroPadding2D(((1, 0), (2, 1)))),
+    "upsampling": sequential(
+        (3, 2, 2), qkeras.QActivation(RELU), L.UpSampling2D((2, 3)), L.Reshape((18, 4)), L.UpSampling1D(2, name="up")
+    ),
     "float relu": sequential((8,), qkeras.QDense(5, **WEIGHTS), L.ReLU(), qkeras.QDense(3, **WEIGHTS)),
     "leaky relu": sequential(
         (8,), qkeras.QDense(5, **WEIGHTS), L.LeakyReLU(negative_slope=0.25), qkeras.QDense(3, **WEIGHTS)
@@ -234,12 +237,16 @@ def two_inputs():
             "which says where to round",
         ),
         (
+            sequential((3, 3, 1), L.UpSampling2D(2, interpolation="bilinear", name="up")),
+            "layer 'up': interpolation must be nearest, not bilinear",
+        ),
+        (
             sequential((8,), L.Dense(2, name="fc")),
             "the kernel of layer 'fc' has no quantizer: the model is in floating point there; quantize it in training, "
             "or use post-training quantization (fpgaml quantize MODEL --data ...)",
         ),
     ],
-    ids=["two inputs", "Lambda", "dynamic shape", "mean on no grid", "float weights"],
+    ids=["two inputs", "Lambda", "dynamic shape", "mean on no grid", "bilinear", "float weights"],
 )
 def test_refused_models(model, message):
     with pytest.raises(UnsupportedLayer) as caught:
@@ -249,9 +256,9 @@ def test_refused_models(model, message):
 
 def test_an_unknown_layer_is_named_with_what_is_supported():
     with pytest.raises(
-        UnsupportedLayer, match=r"^layer 'up': a UpSampling2D is not supported; supported are .*QConv2D"
+        UnsupportedLayer, match=r"^layer 'crop': a Cropping2D is not supported; supported are .*QConv2D"
     ):
-        read(sequential((4, 4, 1), L.UpSampling2D(name="up")), name="n")
+        read(sequential((4, 4, 1), L.Cropping2D(name="crop")), name="n")
 
 
 def test_nan_weights_are_refused():

@@ -71,6 +71,18 @@ def test_skeleton_has_the_parameters_of_the_card():
     assert made.shapes["logits"] == (10,)
 
 
+def test_skeleton_upsamples_one_and_two_axes():
+    layers = [
+        {"kind": "upsampling2d", "size": [2, 3]},
+        {"kind": "reshape", "shape": [24, 2]},
+        {"kind": "upsampling1d"},
+        {"kind": "flatten"},
+        {"kind": "dense", "units": 2},
+    ]
+    made = skeleton(card_of({"model": {"layers": layers}}), (4, 2, 1))
+    assert [made.shapes[name] for name in ("up1", "up2")] == [(8, 6, 1), (48, 2)]
+
+
 def test_a_run_without_a_network(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     (tmp_path / "card.toml").write_text("")
