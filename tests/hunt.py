@@ -211,10 +211,11 @@ def _draw_layer(draw, shape, layers):
     """Append one layer, or a mean and the quantizer it needs; return the shape behind it."""
     *spatial, channels = shape
     rank = len(spatial)
-    known = "QDense QActivation QActivation Branches ReLU LeakyReLU BatchNormalization QDenseBatchnorm".split()
+    known = "QDense QActivation QActivation Branches ReLU LeakyReLU PReLU BatchNormalization QDenseBatchnorm".split()
     if rank:
-        known = "QDense QActivation Branches LeakyReLU BatchNormalization Conv Conv Conv Separable MaxPooling".split()
-        known += "AveragePooling GlobalMaxPooling GlobalAveragePooling ZeroPadding UpSampling Flatten Reshape".split()
+        known = "QDense QActivation Branches LeakyReLU PReLU BatchNormalization Conv Conv Conv Separable".split()
+        known += "MaxPooling AveragePooling GlobalMaxPooling GlobalAveragePooling ZeroPadding UpSampling".split()
+        known += ["Flatten", "Reshape"]
     if rank == 2:
         known += ["QDepthwiseConv2D", "QConv2DBatchnorm", "QDepthwiseConv2DBatchnorm", "QAveragePooling2D"]
     kind = draw(st.sampled_from(known))
@@ -236,6 +237,8 @@ def _draw_layer(draw, shape, layers):
             layers.append((kind, {}))
         case "LeakyReLU":
             layers.append((kind, {"negative_slope": draw(st.sampled_from((0.25, 0.375)))}))
+        case "PReLU":
+            layers.append((kind, {"shared_axes": draw(st.sampled_from(([], list(range(1, rank + 1)))))}))
         case "Conv" | "QConv2DBatchnorm":
             where, window, left = draw(windows(spatial))
             filters = draw(st.integers(1, 4))
@@ -307,13 +310,16 @@ def keras_model(spec: Spec):
             x = made(name=f"l{at}", **own)(x)
     model = keras.Model(image, x)
     spread = rng.choice([0.3, 0.6, 1.5])
-    model.set_weights(
-        [
-            rng.uniform(0.3, 1.5, v.shape) if v.name == "moving_variance" else rng.normal(0, spread, v.shape)
-            for v in model.weights
-        ]
-    )
+    model.set_weights([_drawn_weights(v, rng, spread) for v in model.weights])
     return model
+
+
+def _drawn_weights(variable, rng, spread):
+    """Return random values for a Keras variable; slopes of a PReLU are on a grid, as nothing else quantizes them."""
+    if variable.name == "moving_variance":
+        return rng.uniform(0.3, 1.5, variable.shape)
+    drawn = rng.normal(0, spread, variable.shape)
+    return np.round(drawn * 16) / 16 if variable.name == "alpha" else drawn
 
 
 def design_of(spec: Spec, network: Network) -> Design:

@@ -31,6 +31,7 @@ from fpgaml.ir.network import (
     MaxPool,
     Multiply,
     Pad,
+    PRelu,
     Reshape,
     Table,
     Upsample,
@@ -147,6 +148,9 @@ def element(layer, inputs, at, image, shape):
             if layer.function is Function.RELU and v < 0:
                 v *= Fraction(layer.slope)
             return value(cast(v, layer.type), layer.type)
+        case PRelu(slopes=slopes):
+            own = tuple(0 if size == 1 else i for i, size in zip(at, slopes.codes.shape, strict=True))
+            return x[at] if x[at] > 0 else x[at] * value(slopes.codes[own], slopes.type)
         case ArgMax():
             return Fraction(int(at[0] == int(np.argmax(x))))
         case Table():
@@ -209,6 +213,10 @@ def output_range(layer, inputs):
             return cast_range(x, kind)
         case Activation(type=kind):
             return cast_range(function_range(layer, x), kind)
+        case PRelu(slopes=slopes):
+            ends = [min(v, 0) * value(code, slopes.type) for v in x for code in slopes.codes.ravel()]
+            ends += [max(v, 0) for v in x]
+            return min(ends), max(ends)
         case Table(table=table):
             entries = [value(code, table.type) for code in table.codes]
             return min(entries), max(entries)
@@ -300,6 +308,8 @@ def last_place(layer, units):
             return min(units[0] * unit(scale.type), unit(bias.type))
         case Multiply():
             return units[0] * units[1]
+        case PRelu(slopes=slopes):
+            return units[0] * min(unit(slopes.type), 1)
         case Add() | Concatenate():
             return min(units)
     raise AssertionError(layer)

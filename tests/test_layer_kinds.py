@@ -35,6 +35,7 @@ KERAS = {  # the Keras layer that becomes the kind
     "MaxPool": "MaxPooling2D",
     "AveragePool": "AveragePooling2D",
     "Activation": "Activation|ReLU",
+    "PRelu": "PReLU",
     "Table": "QActivation",
     "Affine": "BatchNormalization",
     "Flatten": "Flatten",

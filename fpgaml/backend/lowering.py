@@ -34,6 +34,7 @@ from fpgaml.ir.network import (
     Multiply,
     Network,
     Pad,
+    PRelu,
     Reshape,
     Shape,
     Table,
@@ -129,7 +130,7 @@ def casts_before(layer: Layer, types: Mapping[str, FixedPoint], network: Network
     return found
 
 
-HLS4ML_WEIGHT = {"kernel": "weight", "bias": "bias", "scale": "scale", "table": "table"}
+HLS4ML_WEIGHT = {"kernel": "weight", "bias": "bias", "scale": "scale", "table": "table", "slopes": "param"}
 
 
 def expected_types(layer: Layer, types: Mapping[str, FixedPoint]) -> dict[str, FixedPoint]:
@@ -303,6 +304,11 @@ def _(layer: Activation, x: Shape, y: Shape) -> Entry:
 
 
 @entry_of.register
+def _(layer: PRelu, x: Shape, y: Shape) -> Entry:
+    return {"class_name": "PReLU", "activation": "prelu", "n_in": prod(x)}
+
+
+@entry_of.register
 def _(layer: ArgMax, x: Shape, y: Shape) -> Entry:
     settings = {"activation": "softmax", "implementation": "argmax", "axis": -1}
     return {"class_name": "Softmax", "n_in": prod(x), **settings}
@@ -404,6 +410,11 @@ def _(layer: Dense, field: str, y: Shape) -> Codes:
 def _(layer: DepthwiseConv, field: str, y: Shape) -> Codes:
     codes = weights_of(layer)[field].codes
     return codes[..., None] if field == "kernel" else codes  # Keras' axes: window, channels, multiplier
+
+
+@codes_for_hls4ml.register
+def _(layer: PRelu, field: str, y: Shape) -> Codes:
+    return np.broadcast_to(layer.slopes.codes, y)  # one slope a value
 
 
 @codes_for_hls4ml.register

@@ -98,7 +98,7 @@ def read_project(network: Network, project: Path) -> dict[str, Written]:
         types = {"result": [typedefs[one] for one in given if one in typedefs][-1]}
         types |= {
             what: typedefs[inside[f"{what}_t"]]
-            for what in ("accum", "weight", "bias", "scale", "table")
+            for what in ("accum", "weight", "bias", "scale", "table", "param")
             if f"{what}_t" in inside
         }
         weights = {}
@@ -110,7 +110,7 @@ def read_project(network: Network, project: Path) -> dict[str, Written]:
     return found
 
 
-FILE_PREFIX = {"w": "weight", "b": "bias", "s": "scale", "table": "table"}
+FILE_PREFIX = {"w": "weight", "b": "bias", "s": "scale", "table": "table", "a": "param"}
 
 
 def _typedefs(defines: str) -> dict[str, FixedPoint]:

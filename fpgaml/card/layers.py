@@ -18,6 +18,7 @@ class ActivationKind(StrEnum):
     LINEAR = "linear"
     RELU = "relu"
     LEAKY_RELU = "leaky_relu"
+    PRELU = "prelu"
     SIGMOID = "sigmoid"
     SOFTMAX = "softmax"
 

@@ -6,7 +6,7 @@ what follows from bits (cost) be estimated.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -38,6 +38,7 @@ from fpgaml.ir.network import (
     Layer,
     MaxPool,
     Network,
+    PRelu,
     Reshape,
     Shape,
     Upsample,
@@ -99,10 +100,29 @@ def skeleton(card: RunCard, shape: Shape) -> Network | None:
                 continue  # keeps the shape
         shape = made.shape(x)
         layers.append(made)
-        if isinstance(entry, Active) and entry.activation is ActivationKind.RELU:
-            kind = FixedPoint(own.activation_bits or 6, 2, False, Rounding.RND_CONV, Overflow.SAT)
-            layers.append(Activation(f"{entry.name}_relu", (made.name,), Function.RELU, kind))
+        if isinstance(entry, Active):
+            slopes = partial(weights, *(1,) * (len(shape) - 1), shape[-1])
+            layers += _activation(entry, made.name, own.activation_bits or 6, slopes)
     return Network(card.name, tuple(layers))
+
+
+def _activation(entry: Active, source: str, bits: int, slopes: Callable[[], Weights]) -> list[Layer]:
+    """Return the layers of the activation inside a layer, for its output `source`; `slopes` draws those it learns."""
+    name = f"{entry.name}_{entry.activation}"
+    match entry.activation:
+        case ActivationKind.RELU:
+            kind = FixedPoint(bits, 2, False, Rounding.RND_CONV, Overflow.SAT)
+            return [Activation(name, (source,), Function.RELU, kind)]
+        case ActivationKind.PRELU:
+            kind = FixedPoint(bits, 3, True, Rounding.RND_CONV, Overflow.SAT)
+            inner = f"{entry.name}_linear"
+            return [
+                Activation(inner, (source,), Function.LINEAR, kind),
+                PRelu(f"{name}_slope", (inner,), slopes()),
+                Activation(name, (f"{name}_slope",), Function.LINEAR, kind),
+            ]
+        case _:
+            return []
 
 
 def _drawn(rng: np.random.Generator, bits: int, *shape: int) -> Weights:

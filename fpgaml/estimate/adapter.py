@@ -35,6 +35,7 @@ from fpgaml.ir.network import (
     Multiply,
     Network,
     Pad,
+    PRelu,
     Reshape,
     Shape,
     Table,
@@ -167,6 +168,15 @@ def _(layer: Table, types: Mapping[str, FixedPoint], *inputs: Shape) -> LayerFac
 def _(layer: Affine, types: Mapping[str, FixedPoint], *inputs: Shape) -> LayerFacts:
     facts = _plain(layer, Kind.AFFINE, types, inputs[0])
     return _weighted(facts, layer.scale, layer.scale.codes.reshape(-1, 1))
+
+
+@describe.register
+def _(layer: PRelu, types: Mapping[str, FixedPoint], *inputs: Shape) -> LayerFacts:
+    """The dearest slope of each channel is a multiplier; what differs by pixel is looked up."""
+    channels = inputs[0][-1]
+    codes = np.broadcast_to(layer.slopes.codes, inputs[0]).reshape(-1, channels)
+    dearest = codes[signed_digits(codes).argmax(axis=0), np.arange(channels)]
+    return _weighted(_plain(layer, Kind.AFFINE, types, inputs[0]), layer.slopes, dearest.reshape(-1, 1))
 
 
 @describe.register(Pad)

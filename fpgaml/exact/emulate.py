@@ -48,6 +48,7 @@ from fpgaml.ir.network import (
     Multiply,
     Network,
     Pad,
+    PRelu,
     Reshape,
     Shape,
     Table,
@@ -302,6 +303,19 @@ def _(layer: Activation, place: Place) -> Step:
         return finish(np.where(x < 0, x * code, x * up))
 
     return leaky
+
+
+@prepare.register
+def _(layer: PRelu, place: Place) -> Step:
+    kind, fraction = word(*place.inputs, place.output), layer.slopes.type.fraction
+    slopes = (layer.slopes.codes << max(-fraction, 0)).astype(kind)
+    up = kind(1 << min(max(fraction, 0), 62))
+
+    def prelu(x: Array) -> Array:
+        x = x.astype(kind, copy=False)
+        return np.where(x < 0, x * slopes, x * up)
+
+    return prelu
 
 
 @prepare.register

@@ -35,6 +35,7 @@ from fpgaml.ir.network import (
     Input,
     Layer,
     MaxPool,
+    PRelu,
     Shape,
     Weights,
     has_own_type,
@@ -203,6 +204,12 @@ class Real(Builder):
                 f"be 0, not {slope:g}"
             )
         return self.round(source, Function.RELU, name)
+
+    def prelu(self, node: Node) -> str:
+        """Append a ReLU with its slopes, and the rounding behind it."""
+        slopes = np.asarray(node.layer.alpha, np.float64)
+        made = self.put(PRelu, self.name(node.name), self.sources(node), {"slopes": slopes})
+        return self.summed(node, made)
 
     def never_negative(self, name: str) -> bool:
         """Go by whether it is a ReLU."""

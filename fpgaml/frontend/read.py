@@ -42,6 +42,7 @@ from fpgaml.ir.network import (
     Input,
     Multiply,
     Network,
+    PRelu,
     Shape,
     Table,
     Weights,
@@ -316,6 +317,15 @@ class Exact(Builder):
         y = before_cast(wide, self.ranges[source])
         kind = smallest(y.low, y.high, y.fraction, signed=y.low < 0)
         return self.put(Activation(name, (source,), Function.RELU, kind, slope), apart)
+
+    def prelu(self, node: Node) -> str:
+        """Append a ReLU with its slopes, exact where they have few bits, else rounded."""
+        values = np.asarray(node.layer.alpha, np.float64)
+        if not np.isfinite(values).all():
+            raise DataError(f"layer {node.name!r} has NaN or infinite slopes; train it again", code=Code.BAD_WEIGHTS)
+        found = rounded(values, self.scale_bits or SCALE_BITS)
+        slopes, apart = _as_values(found, f"the slopes of layer {node.name!r}")
+        return self.put(PRelu(self.name(node.name), self.sources(node), Weights.of(slopes)), apart)
 
 
 def _as_values(found: Floats | Rounded, where: str) -> tuple[Floats, str]:

@@ -128,6 +128,10 @@ class Builder(ABC):
         """Add a ReLU in floating point."""
 
     @abstractmethod
+    def prelu(self, node: Node) -> str:
+        """Add a ReLU whose slopes were learned."""
+
+    @abstractmethod
     def normalize(self, node: Node) -> str:
         """Add a batch normalization, if it is not in the weights before it."""
 
@@ -284,6 +288,10 @@ def _relu(build: Builder, node: Node) -> str:
     return build.relu(node, build.source(node), build.name(node.name), float(node.layer.negative_slope))
 
 
+def _prelu(build: Builder, node: Node) -> str:
+    return build.prelu(node)
+
+
 def _softmax(build: Builder, node: Node) -> str:
     if not node.last:
         raise UnsupportedLayer(f"layer {node.name!r}: a softmax is supported at the end of the model only")
@@ -341,5 +349,6 @@ READERS: dict[str, Reader] = {
     "Activation": activation,
     "ReLU": _relu,
     "LeakyReLU": _relu,
+    "PReLU": _prelu,
     "Softmax": _softmax,
 }

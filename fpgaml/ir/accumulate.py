@@ -44,6 +44,7 @@ from fpgaml.ir.network import (
     Multiply,
     Network,
     Pad,
+    PRelu,
     Reshape,
     Result,
     Table,
@@ -202,6 +203,17 @@ def _(layer: Activation, x: Interval) -> Interval:
     code, up = layer.slope_code
     fine = x.at(x.fraction + up)
     ends = [min(x.low, 0) * code, min(x.high, 0) * code, max(fine.low, 0), max(fine.high, 0)]
+    return Interval(min(ends), max(ends), fine.fraction)
+
+
+@output_interval.register
+def _(layer: PRelu, *inputs: Interval) -> Interval:
+    x, slopes = inputs[0], layer.slopes
+    fine = x.at(x.fraction + max(slopes.type.fraction, 0))
+    up = 1 << max(-slopes.type.fraction, 0)
+    extremes = (int(slopes.codes.min()) * up, int(slopes.codes.max()) * up)
+    ends = [min(end, 0) * slope for end in (x.low, x.high) for slope in extremes]
+    ends += [max(fine.low, 0), max(fine.high, 0)]
     return Interval(min(ends), max(ends), fine.fraction)
 
 

@@ -5,6 +5,7 @@
     Dense  Conv  DepthwiseConv   weights as read-only integer codes with their FixedPoint; results are exact
     MaxPool  AveragePool         windows over the spatial axes
     Activation                   linear or ReLU (leaky if it has a slope), cast to a stated type
+    PRelu                        a ReLU with learned slopes, exact
     Table                        any function of one value, as an explicit table of output codes
     Affine                       scale and bias per channel: batch normalization that has no layer to fold into
     Flatten  Reshape  Pad  Upsample  Add  Multiply  Concatenate
@@ -310,6 +311,24 @@ class Activation(Layer):
 
 
 @dataclass(frozen=True)
+class PRelu(Layer):
+    """The value itself above zero, else a slope times it, exact. slopes: the input's shape, or 1 along shared axes."""
+
+    slopes: Weights
+    result: ClassVar[Result] = Result.COMPUTED
+
+    def shape(self, *inputs: Shape) -> Shape:
+        given = self.slopes.codes.shape
+        fits = len(given) == len(inputs[0]) and all(n in (1, size) for n, size in zip(given, inputs[0], strict=True))
+        _must(self, fits, f"slopes must have the shape {inputs[0]} of its input, or 1 along axes that share them")
+        return inputs[0]
+
+    @property
+    def words(self) -> str:
+        return f"ReLU with {self.slopes.codes.size} learned slopes"
+
+
+@dataclass(frozen=True)
 class Table(Layer):
     """Any function of one value: cast to `index`, then look up. table: (2**index.width,), lowest code first."""
 
@@ -492,8 +511,8 @@ class ArgMax(Layer):
 KINDS = {
     kind.__name__: kind
     for kind in (
-        Input, Dense, Conv, DepthwiseConv, MaxPool, AveragePool, Activation, Table, Affine, Flatten, Reshape, Pad,
-        Upsample, Add, Multiply, Concatenate, ArgMax,
+        Input, Dense, Conv, DepthwiseConv, MaxPool, AveragePool, Activation, PRelu, Table, Affine, Flatten, Reshape,
+        Pad, Upsample, Add, Multiply, Concatenate, ArgMax,
     )
 }  # fmt: skip
 

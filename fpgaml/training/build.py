@@ -28,6 +28,9 @@ from fpgaml.errors import ConfigError
 Tensor = Any  # a Keras tensor; Keras ships no types
 
 
+FIRST_SLOPE = keras.initializers.Constant(0.25)  # of a PReLU. Source: K. He et al., arXiv:1502.01852, section 2.1
+
+
 def build(model: Model, shape: tuple[int, ...], *, seed: int = 0, folder: Path = Path()) -> keras.Model:
     """Return the untrained Keras model for images of `shape` (without the images axis).
 
@@ -109,7 +112,7 @@ def _apply(layer: lc.AnyLayer, tensor: Tensor) -> Tensor:
         case lc.UpSampling2DLayer():
             return keras.layers.UpSampling2D(layer.size, name=name)(tensor)
         case lc.ActivationLayer():
-            return activation(layer.activation, layer.negative_slope, name)(tensor)
+            return activation(layer, name, tensor)
         case lc.DenseLayer():
             made = keras.layers.Dense(layer.units, use_bias=layer.bias, name=name)
         case lc.Conv1DLayer() | lc.Conv2DLayer():
@@ -120,14 +123,20 @@ def _apply(layer: lc.AnyLayer, tensor: Tensor) -> Tensor:
     tensor = made(tensor)
     if layer.activation is lc.ActivationKind.LINEAR:
         return tensor
-    return activation(layer.activation, layer.negative_slope, f"{name}_{layer.activation}")(tensor)
+    return activation(layer, f"{name}_{layer.activation}", tensor)
 
 
-def activation(kind: lc.ActivationKind, slope: float, name: str) -> keras.layers.Layer:
-    """Return the Keras layer of an activation."""
-    if kind is lc.ActivationKind.LEAKY_RELU:
-        return keras.layers.LeakyReLU(negative_slope=slope, name=name)
-    return keras.layers.Activation(str(kind), name=name)
+def activation(layer: lc.Active, name: str, tensor: Tensor) -> Tensor:
+    """Return `tensor` after the activation of a layer, as a Keras layer called `name`."""
+    match layer.activation:
+        case lc.ActivationKind.LEAKY_RELU:
+            made = keras.layers.LeakyReLU(negative_slope=layer.negative_slope, name=name)
+        case lc.ActivationKind.PRELU:  # a slope a channel
+            shared = list(range(1, len(tensor.shape) - 1)) or None
+            made = keras.layers.PReLU(alpha_initializer=FIRST_SLOPE, shared_axes=shared, name=name)
+        case kind:
+            made = keras.layers.Activation(str(kind), name=name)
+    return made(tensor)
 
 
 def _pool(layer: lc.PoolLayer) -> keras.layers.Layer:

@@ -156,7 +156,9 @@ def cut_neurons(model: keras.Model, shares: Mapping[str, float]) -> keras.Model:
         elif isinstance(layer, keras.layers.Flatten):
             places = int(np.prod(layer.input.shape[1:-1]))
             channels = (np.arange(places)[:, np.newaxis] * layer.input.shape[-1] + channels).ravel()
-        elif not isinstance(layer, PASSING):
+        elif isinstance(layer, keras.layers.PReLU) and weights[0].shape[-1] > 1:
+            weights = [np.take(weights[0], channels, axis=-1)]
+        elif not isinstance(layer, (keras.layers.PReLU, *PASSING)):
             raise UnsupportedLayer(f"layer {layer.name!r}: neurons cannot be cut through a {type(layer).__name__}")
         new = layer.__class__.from_config(config)
         tensor = new(tensor)

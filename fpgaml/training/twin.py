@@ -42,6 +42,7 @@ WEIGHT_QUANTIZERS = ("quantized_bits", "quantized_linear", "quantized_po2", "ter
 ACTIVATION_QUANTIZERS = ("quantized_relu", "quantized_bits")  # those that the Network has an exact meaning for
 
 CALIBRATION_IMAGES = 1000
+SLOPE_BITS = 8  # of a PReLU's slopes, where the card names a quantizer for weights instead of bits
 
 
 def twin(model: keras.Model, quantization: Quantization, images: Array) -> keras.Model:
@@ -170,6 +171,8 @@ def _replace(
                 slope = keras.layers.LeakyReLU(negative_slope=float(layer.negative_slope), name=f"{layer.name}_slope")
                 return slope, _active(layer.name, "linear", own, ranges.of(node))
             return (_active(layer.name, kind, own, ranges.of(node)),)
+        case keras.layers.PReLU():  # reads a rounded value: its product with a slope stays within float32
+            return _slopes(layer, own), _active(layer.name, "linear", own, ranges.of(node))
         case _ if isinstance(layer, AVERAGES):
             values = ranges.of(node)
             kind = "relu" if float(values.min()) >= 0 else "linear"
@@ -202,6 +205,16 @@ def _weighted(layer: Layer, own: LayerQuantization, values: Folded) -> Layer:
         case _:
             options.pop("groups", None)
             return qkeras.QConv1D(kernel_quantizer=kernel, kernel_initializer="zeros", **options)
+
+
+def _slopes(layer: Layer, own: LayerQuantization) -> Layer:
+    """Return a PReLU whose slopes are those of the float `layer`, rounded as weights are, and stay so in training."""
+    quantize = _weight_quantizer(None, own.weight_bits or SLOPE_BITS, "auto", layer.alpha, "slopes")
+    kept = layer.get_config() | {"name": f"{layer.name}_slope", "trainable": False, "alpha_regularizer": None}
+    made = keras.layers.PReLU.from_config(kept)
+    made.build(layer.input.shape)
+    made.set_weights([np.asarray(quantize(layer.alpha))])
+    return made
 
 
 def _weight_quantizer(named: str | None, bits: int | None, integer: Any, values: Array, what: str) -> Quantizer:

@@ -24,6 +24,7 @@ from fpgaml.ir.network import (
     Multiply,
     Network,
     Pad,
+    PRelu,
     Reshape,
     Upsample,
 )
@@ -72,7 +73,8 @@ def other_kinds():
         AveragePool("mean", ("both",), (2, 2), (2, 2), VALID, cast),
         Reshape("turn", ("mean",), (1, 2, 4)),
         Upsample("up", ("turn",), (2, 3)),
-        Dense("out", ("up",), weights(rng, 4, 3), weights(rng, 3)),
+        PRelu("slopes", ("up",), weights(rng, 1, 6, 4)),
+        Dense("out", ("slopes",), weights(rng, 4, 3), weights(rng, 3)),
     )
     return Network("kinds", layers)
 

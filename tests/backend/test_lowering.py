@@ -26,6 +26,7 @@ from fpgaml.ir.network import (
     Multiply,
     Network,
     Pad,
+    PRelu,
     Reshape,
     Table,
     Upsample,
@@ -135,6 +136,9 @@ LAYERS = {
     "leaky relu": (
         Activation("l", ("x",), Function.RELU, ROUNDED, 0.25), MAP,
         {"class_name": "LeakyReLU", "activation": "leaky_relu", "activ_param": 0.25, "n_in": 40},
+    ),
+    "prelu": (
+        PRelu("l", ("x",), counting(1, 1, 2)), MAP, {"class_name": "PReLU", "activation": "prelu", "n_in": 40},
     ),
     "argmax": (
         ArgMax("l", ("x",)), (4,),

@@ -24,6 +24,7 @@ from fpgaml.ir.network import (
     Multiply,
     Network,
     Pad,
+    PRelu,
     Reshape,
     Table,
     Upsample,
@@ -80,6 +81,8 @@ CASES = {
         Activation("a", ("x",), Function.RELU, FixedPoint(6, 3, True, Rounding.RND_CONV, Overflow.SAT), 0.25)
     ),
     "table": single(Table("t", ("x",), FixedPoint(4, 2, True, Rounding.RND, Overflow.SAT), weights(RNG, 16, bits=8))),
+    "prelu": single(PRelu("p", ("x",), weights(RNG, 1, 1, 3))),
+    "prelu, a slope each": single(PRelu("p", ("x",), Weights(RNG.integers(-9, 9, (5, 6, 3)), FixedPoint(5, 7)))),
     "affine": single(Affine("s", ("x",), weights(RNG, 3, bits=10), weights(RNG, 3, bits=14))),
     "reshape, pad": network(Reshape("r", ("x",), (6, 5, 3)), Pad("p", ("r",), ((1, 2), (0, 3)))),
     "upsampling": single(Upsample("u", ("x",), (2, 3))),

@@ -48,6 +48,8 @@ MODELS = {
                                     L.Dense(2)),
     "upsampling": lambda: sequential((4, 3, 1), L.UpSampling2D((1, 2)), L.Conv2D(2, 2, activation="relu"),
                                      L.Reshape((15, 2)), L.UpSampling1D(2), L.Flatten(), L.Dense(2)),
+    "prelu": lambda: sequential((5, 2), L.Conv1D(3, 2), L.PReLU(), L.PReLU(shared_axes=[1]), L.Flatten(),
+                                L.Dense(3), L.PReLU(), L.Dense(2)),
     "branched": branched,
 }  # fmt: skip
 

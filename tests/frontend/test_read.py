@@ -95,6 +95,23 @@ def nested():
     return sequential((3,), keras.Sequential([keras.Input((3,)), qkeras.QDense(3, **WEIGHTS)], name="inner"))
 
 
+def prelu():
+    """Slopes of each kind: one a value, one a channel, one for all; on a grid of eighths."""
+    model = sequential(
+        (3, 2, 2),
+        qkeras.QActivation(bits(6, 2)),
+        L.PReLU(),
+        qkeras.QConv2D(3, 1, **WEIGHTS),
+        L.PReLU(shared_axes=[1, 2]),
+        qkeras.QActivation(bits(6, 2), name="act"),
+        L.PReLU(shared_axes=[1, 2, 3]),
+    )
+    for layer in model.layers:
+        if isinstance(layer, L.PReLU):
+            layer.set_weights([np.random.default_rng(0).integers(-9, 20, layer.alpha.shape) / 8])
+    return model
+
+
 MODELS = {
     "mlp": sequential(
         (8,), qkeras.QDense(5, name="fc", **WEIGHTS), qkeras.QActivation(RELU), qkeras.QDense(3, **WEIGHTS), L.Softmax()
@@ -130,6 +147,7 @@ MODELS = {
     "leaky relu": sequential(
         (8,), qkeras.QDense(5, **WEIGHTS), L.LeakyReLU(negative_slope=0.25), qkeras.QDense(3, **WEIGHTS)
     ),
+    "prelu": prelu(),
     "skip connections": skip(),
     "a layer used twice": shared(),
     "a model in a model": nested(),
@@ -314,6 +332,21 @@ def test_a_slope_on_no_grid_is_rounded_and_said():
     assert reading.apart["f"].startswith(
         "its slope 0.3 is on no grid: it is rounded to fixed<16,0,RND_CONV,SAT> (change"
     )
+
+
+def test_learned_slopes_on_no_grid_are_rounded_and_said():
+    model = sequential((8,), qkeras.QDense(5, **WEIGHTS), L.PReLU(name="f"))
+    model.get_layer("f").set_weights([np.array([0.3, 0.1, 0.25, -1.7, 0.0])])
+    reading = read(model, name="n", scale_bits=8)
+    assert reading.network["f"].slopes.codes.tolist() == [19, 6, 16, -109, 0]  # 64ths
+    assert reading.apart["f"].startswith("the slopes of layer 'f' is on no grid")
+
+
+def test_slopes_that_are_no_numbers_are_refused():
+    model = sequential((8,), qkeras.QDense(5, **WEIGHTS), L.PReLU(name="f"))
+    model.get_layer("f").set_weights([np.full(5, np.nan)])
+    with pytest.raises(DataError, match=r"^layer 'f' has NaN or infinite slopes; train it again$"):
+        read(model, name="n")
 
 
 def test_alpha_auto_is_refused_or_rounded():

@@ -83,6 +83,17 @@ def test_skeleton_upsamples_one_and_two_axes():
     assert [made.shapes[name] for name in ("up1", "up2")] == [(8, 6, 1), (48, 2)]
 
 
+def test_skeleton_has_a_slope_a_channel():
+    layers = [
+        {"kind": "conv2d", "filters": 3, "activation": "prelu"},
+        {"kind": "flatten"},
+        {"kind": "dense", "units": 2},
+    ]
+    made = skeleton(card_of({"model": {"layers": layers}}), (4, 4, 1))
+    assert made["conv1_prelu_slope"].slopes.codes.shape == (1, 1, 3)
+    assert [layer.name for layer in made][1:5] == ["conv1", "conv1_linear", "conv1_prelu_slope", "conv1_prelu"]
+
+
 def test_a_run_without_a_network(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     (tmp_path / "card.toml").write_text("")

@@ -35,6 +35,7 @@ def test_every_kind_of_layer():
         {"kind": "averagepool1d", "pool": 2},
         {"kind": "flatten"},
         {"kind": "dropout", "rate": 0.25},
+        {"kind": "activation", "activation": "prelu"},
         {"kind": "dense", "units": 1, "activation": "sigmoid"},
     )
     assert [(layer.name, tuple(layer.output.shape[1:])) for layer in made.layers] == [
@@ -52,6 +53,7 @@ def test_every_kind_of_layer():
         ("pool3", (1, 3)),
         ("flatten1", (3,)),
         ("dropout1", (3,)),
+        ("act2", (3,)),
         ("fc1", (1,)),
         ("fc1_sigmoid", (1,)),
     ]

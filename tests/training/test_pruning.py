@@ -100,6 +100,18 @@ def test_impossible_sparsity(model):
         assert str(caught.value) == message
 
 
+def test_neurons_are_cut_with_their_slopes():
+    image = keras.Input((4,))
+    hidden = keras.layers.PReLU(name="slopes")(keras.layers.Dense(3, name="a")(image))
+    model = keras.Model(image, keras.layers.Dense(2, name="b")(hidden))
+    model.get_layer("a").set_weights([np.array([[1.0, 0, 2]] * 4), np.zeros(3)])  # the middle neuron does nothing
+    model.get_layer("slopes").set_weights([np.array([0.5, 0.25, 0.125])])
+    smaller = cut_neurons(model, {"a": 0.34})
+    np.testing.assert_array_equal(smaller.get_layer("slopes").alpha, [0.5, 0.125])
+    x = np.array([[1.0, 2, 3, 4], [-1, -2, 3, -4]], np.float32)
+    np.testing.assert_array_equal(smaller(x), model(x))
+
+
 def test_cut_neurons_that_do_nothing(model):
     """Neurons without incoming weights and bias are the weakest; cutting them changes no output."""
     x = np.random.default_rng(1).random((5, 8, 8, 1), np.float32)

@@ -88,6 +88,20 @@ def test_many_bits_give_the_float_model():
     np.testing.assert_allclose(made(IMAGES), model(IMAGES), atol=2e-3)
 
 
+def test_slopes_are_rounded_as_weights_are_and_kept():
+    model = float_model(({"kind": "conv2d", "filters": 3, "name": "c", "activation": "prelu"}, *CNN[5:]))
+    model.get_layer("c_prelu").set_weights([np.array([[[0.3, -0.1, 0.26]]])])
+    made = quantized(model, weight_bits=5, activation_bits=8, activation_integer=1)
+    assert described(made)[2:5] == [
+        ("c_linear", "QActivation", "quantized_bits(8,1,0,alpha=1)"),
+        ("c_prelu_slope", "PReLU"),
+        ("c_prelu", "QActivation", "quantized_bits(8,1,0,alpha=1)"),
+    ]
+    slopes = made.get_layer("c_prelu_slope")
+    np.testing.assert_array_equal(np.ravel(slopes.alpha), np.array([10, -3, 8]) / 32)
+    assert not slopes.trainable_variables
+
+
 def test_weights_start_from_the_float_model():
     model = float_model()
     made = quantized(model)
