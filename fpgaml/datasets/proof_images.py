@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fpgaml.datasets.dataset import NAMED, Dataset, is_one_hot
 from fpgaml.datasets.encoding import Encoding
 from fpgaml.datasets.files import Samples, read
-from fpgaml.datasets.inputs import nearest_of, stated
+from fpgaml.datasets.inputs import nearest_of, on_grid, stated
 from fpgaml.datasets.inputs import pixels as pixels_as_they_are
 from fpgaml.datasets.raw import RawRows
 from fpgaml.datasets.scaled import scaled_codes
@@ -173,10 +173,16 @@ def _rounded(array: Array, path: Path, kind: FixedPoint) -> tuple[Codes, int]:
             f"images in {path} have values from {array.min():g} to {array.max():g}, which leave the range of {kind}, "
             f"{kind.decode(kind.low):g} to {kind.decode(kind.high):g}; state a wider --input-type"
         )
+    pixels = on_grid(array * 255)
     raise DataError(
         f"images in {path}: {int(wrong.sum()):,} of {wrong.size:,} values are not on the grid of {kind}, multiples "
         f"of {kind.step:g} from {kind.decode(kind.low):g} to {kind.decode(kind.high):g}; the first is "
-        f"{float(array[wrong][0])!r}. A pixel divided by 255 is on no grid: divide by 256, or state --input-type"
+        f"{float(array[wrong][0])!r}. "
+        + (
+            "A pixel divided by 255 is on no grid: divide by 256, or state --input-type"
+            if pixels
+            else "Give values as the model reads them, and state their grid with --input-type"
+        )
     )
 
 

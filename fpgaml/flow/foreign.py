@@ -26,6 +26,7 @@ import numpy as np
 from fpgaml.card.built import as_built
 from fpgaml.card.runcard import RunCard
 from fpgaml.card.toml import card_of
+from fpgaml.datasets import raw
 from fpgaml.datasets.dataset import save_codes
 from fpgaml.datasets.inputs import given_codes
 from fpgaml.datasets.proof_images import IMAGES, Images, load_images
@@ -107,12 +108,13 @@ def convert_model(
     if name is not None:
         check_identifier(name, "run")
     with tempfile.TemporaryDirectory(prefix="fpgaml-convert-") as folder, keras_noise(Path(folder) / "log"):
-        source = _open(Path(model), name, input_type, scale_bits)
+        learned = raw.beside(Path(model))
+        source = _open(Path(model), name, input_type, scale_bits, learned)
         card = _card(source.network.name, Path(model), design or {}, base)
         built, wanted = as_built(card, source.network)
         check_design(built, wanted)
         tensor_types(built)  # refuses accumulators wider than any type
-        images = _images(source.network, data, input_scale, label)
+        images = _images(source.network, data, input_scale, label, learned)
         workspace = _workspace(card, Path(model))
     with workspace.held():
         workspace.state["read"] = {"model": str(Path(model).resolve())}
@@ -130,7 +132,9 @@ def convert_model(
     return _conversion(workspace, source, images)
 
 
-def _open(path: Path, name: str | None, input_type: FixedPoint | None, scale_bits: int | None) -> _Source:
+def _open(
+    path: Path, name: str | None, input_type: FixedPoint | None, scale_bits: int | None, learned: RawRows | None
+) -> _Source:
     """Read a model's file."""
     if path.is_dir() or (path.exists() and path.suffix not in (*KERAS, ".npz")):
         raise DataError(f"{path} must be the file of a Keras model (.keras, .h5) or of a Network (.npz)")
@@ -147,7 +151,7 @@ def _open(path: Path, name: str | None, input_type: FixedPoint | None, scale_bit
     from fpgaml.frontend import store
     from fpgaml.frontend.inspection import inspect
 
-    title, kind = name or identifier(path.stem), input_type or PIXEL
+    title, kind = name or identifier(path.stem), input_type or (learned.kind if learned else PIXEL)
     model = store.load(path)
     found = inspect(model, name=title, input_type=kind, scale_bits=scale_bits)
     if found.reading is None:
@@ -164,10 +168,12 @@ def _card(name: str, model: Path, design: Mapping[str, Any], base: Path | None) 
     return card_of(table, "options", (base or Path(RunCard().output.folder)) / name)
 
 
-def _images(network: Network, data: Path | str | None, scale: str | None, label: str | None) -> Images:
+def _images(
+    network: Network, data: Path | str | None, scale: str | None, label: str | None, learned: RawRows | None
+) -> Images:
     """Return the images to simulate. Raises: DataError if they or their labels do not fit the network."""
     kind, count = network.input.type, IMAGES if data is None else sys.maxsize
-    images = load_images(data, network.input.dims, kind, count, scale, label)
+    images = load_images(data, network.input.dims, kind, count, scale, label, learned)
     outputs = max(2, int(np.prod(network.shapes[network.output.name])))
     if images.labels is not None and not 0 <= images.labels.min() <= images.labels.max() < outputs:
         raise DataError(
