@@ -29,9 +29,7 @@ from fpgaml.datasets.files import KINDS, Contents, Samples, read, read_npz
 from fpgaml.datasets.inputs import coded, given_codes, shaped
 from fpgaml.datasets.raw import RawRows
 from fpgaml.errors import ConfigError, DataError, nearest
-from fpgaml.ir.fixed import FixedPoint, code_type
-
-Array = NDArray[Any]
+from fpgaml.ir.fixed import Array, FixedPoint, code_type
 
 # Sets that have a name of their own and never change, with the shape of one image.
 NAMED: dict[str, tuple[int, ...]] = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3)}

@@ -20,14 +20,12 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fpgaml.errors import ConfigError, DataError, nearest
-
-Array = NDArray[Any]
+from fpgaml.ir.fixed import Array
 
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 VALUES = ("x", "X", "images", "data")  # names of arrays in an .npz file that is not divided, or x_test alone

@@ -10,19 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fpgaml.card.sections import Data
 from fpgaml.datasets.encoding import Encoding
 from fpgaml.datasets.scaled import scaled_codes, scaled_encoding
 from fpgaml.datasets.tables import fit
 from fpgaml.errors import ConfigError, DataError
-from fpgaml.ir.fixed import PIXEL, FixedPoint, Overflow, Rounding, smallest
-
-Array = NDArray[Any]
+from fpgaml.ir.fixed import PIXEL, Array, FixedPoint, Overflow, Rounding, smallest
 
 IDENTITY = tuple(range(256))
 

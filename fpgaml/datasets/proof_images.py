@@ -12,10 +12,8 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fpgaml.datasets.dataset import NAMED, Dataset, is_one_hot
 from fpgaml.datasets.encoding import Encoding
@@ -26,9 +24,7 @@ from fpgaml.datasets.raw import RawRows
 from fpgaml.datasets.scaled import scaled_codes
 from fpgaml.datasets.sources import load_source
 from fpgaml.errors import ConfigError, DataError
-from fpgaml.ir.fixed import PIXEL, Codes, FixedPoint
-
-Array = NDArray[Any]
+from fpgaml.ir.fixed import PIXEL, Array, Codes, FixedPoint
 
 IMAGES = 500  # that a model is run on where nobody says how many
 

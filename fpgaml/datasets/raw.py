@@ -11,14 +11,13 @@ import json
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fpgaml.datasets.encoding import Encoding
 from fpgaml.errors import FormatError
-from fpgaml.ir.fixed import FixedPoint, smallest
+from fpgaml.ir.fixed import Array, FixedPoint, smallest
 
 RAW_ROWS = 1000  # of the test set, in a run and in the packages for boards
 
@@ -30,7 +29,7 @@ class RawRows:
     `classes` are the names of the classes 0, 1, ...; empty without labels.
     """
 
-    rows: NDArray[Any]
+    rows: Array
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     encoding: Encoding

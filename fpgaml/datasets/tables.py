@@ -6,17 +6,12 @@ encoding.codes(values)     integer codes of type `kind`; the encoding goes with 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from fpgaml.card.sections import Normalize
 from fpgaml.datasets.encoding import Encoding, codes_a_unit
 from fpgaml.errors import DataError
-from fpgaml.ir.fixed import FixedPoint, grid, smallest
-
-Array = NDArray[Any]
+from fpgaml.ir.fixed import Array, FixedPoint, grid, smallest
 
 MAX_INPUT_BITS = 16  # of a feature that is not normalized
 DEVIATION_BITS = 3  # integer bits, sign included, of a standard score: -4 to 4

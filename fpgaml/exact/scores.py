@@ -19,9 +19,7 @@ from numpy.typing import NDArray
 
 from fpgaml.errors import DataError
 from fpgaml.exact.comparison import classify
-from fpgaml.ir.fixed import Floats
-
-Array = NDArray[Any]
+from fpgaml.ir.fixed import Array, Floats
 
 CURVE_POINTS = 200  # of a ROC curve that is kept; its area is computed from all
 

@@ -16,12 +16,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fpgaml.card.runcard import RunCard
 from fpgaml.datasets.dataset import Dataset
 from fpgaml.exact.history import History, Progress
-from fpgaml.ir.fixed import FixedPoint, Floats
+from fpgaml.ir.fixed import Array, FixedPoint, Floats
 
 if TYPE_CHECKING:
     from fpgaml.frontend.read import Reading
@@ -67,14 +66,14 @@ def read_model(model: KerasModel, name: str, input_type: FixedPoint, scale_bits:
     return read(model, name=name, input_type=input_type, scale_bits=scale_bits)
 
 
-def keras_logits(model: KerasModel, data: Dataset, codes: NDArray[Any]) -> Floats:
+def keras_logits(model: KerasModel, data: Dataset, codes: Array) -> Floats:
     """Return the logits (images, classes) that Keras computes for images given as codes, as float64."""
     from fpgaml.training.fit import predict
 
     return predict(model, data, codes).astype(np.float64)
 
 
-def keras_layers(model: KerasModel, names: dict[str, str], values: NDArray[Any]) -> dict[str, Floats]:
+def keras_layers(model: KerasModel, names: dict[str, str], values: Array) -> dict[str, Floats]:
     """Return what Keras computes in each layer, by network layer name, for input `values` (images, *shape).
 
     `names` maps network layers to Keras layers, as `Reading.keras_names` does.

@@ -24,7 +24,7 @@ from fpgaml.exact.comparison import classify
 from fpgaml.frontend.folding import Folded, fold
 from fpgaml.frontend.graph import Node, activation_of, layer_outputs, walk
 from fpgaml.frontend.readers import READERS, Builder, Padding, Reader
-from fpgaml.ir.fixed import FixedPoint, Floats
+from fpgaml.ir.fixed import Array, FixedPoint, Floats
 from fpgaml.ir.floatmodel import FloatLayer, FloatModel
 from fpgaml.ir.network import (
     Activation,
@@ -70,7 +70,7 @@ def read(model: Any, *, name: str) -> FloatReading:
     return FloatReading(FloatModel(name, tuple(build.layers)), build.keras_names, tuple(build.notes), build.shapes)
 
 
-def batches(model: Any, reading: FloatReading, values: NDArray[Any], *, batch: int = BATCH) -> Iterator[dict[str, Any]]:
+def batches(model: Any, reading: FloatReading, values: Array, *, batch: int = BATCH) -> Iterator[dict[str, Any]]:
     """Yield the float outputs (images, *shape) by tensor name, for input `values` (images, *shape), batch by batch."""
     for at in range(0, len(values), batch):
         images = values[at : at + batch]
@@ -79,7 +79,7 @@ def batches(model: Any, reading: FloatReading, values: NDArray[Any], *, batch: i
         yield {name: array.reshape(len(array), *reading.shapes[name]) for name, array in found.items()}
 
 
-def answers(model: Any, values: NDArray[Any], *, batch: int = BATCH) -> NDArray[np.int64]:
+def answers(model: Any, values: Array, *, batch: int = BATCH) -> NDArray[np.int64]:
     """Return the class (images,) that a float model gives each image (images, *shape): the largest output.
 
     With one output: 1 where it is above 0, or above one half if it comes out of a sigmoid.

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from fpgaml.datasets.dataset import Array
 from fpgaml.errors import UnsupportedLayer
 from fpgaml.frontend.graph import WEIGHTED, Graph, Node, activation_of
+from fpgaml.ir.fixed import Array
 
 DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 

@@ -25,6 +25,7 @@ from fpgaml.datasets.encoding import Encoding
 from fpgaml.datasets.raw import RawRows
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.exact import emulate
+from fpgaml.ir.fixed import Array
 from fpgaml.ir.network import Network
 from fpgaml.project import driver
 from fpgaml.project.axi import ports
@@ -292,7 +293,7 @@ def encode_header(own: Encoding) -> str:
     return fill(HERE / "encode.h.in", text)
 
 
-def _numbers(rows: NDArray[Any], own: Encoding) -> list[list[str]]:
+def _numbers(rows: Array, own: Encoding) -> list[list[str]]:
     """Return raw rows as C numbers of the encoding's raw type."""
     if own.kind in ("pixels", "codes"):
         whole: Any = (rows if own.kind == "pixels" else own.codes(rows)).reshape(rows.shape).tolist()

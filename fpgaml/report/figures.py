@@ -11,11 +11,11 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from fpgaml.errors import ConfigError
 from fpgaml.exact.comparison import Executor
 from fpgaml.exact.history import History
+from fpgaml.ir.fixed import Array
 from fpgaml.precision.profile import from_record, statistics_from
 from fpgaml.report import classification
 from fpgaml.report.estimates import cost_by_layer
@@ -212,7 +212,7 @@ def disagreements(facts: Facts) -> Drawing:
     return figure, caption
 
 
-def _draw_values(ax: Axes, values: NDArray[Any], facts: Facts, *, named: bool) -> None:
+def _draw_values(ax: Axes, values: Array, facts: Facts, *, named: bool) -> None:
     """Draw the values of a sample that is no image, over the range in which most samples lie."""
     every = facts.images.reshape(len(facts.images), -1)
     low, high = np.quantile(every, (0.05, 0.95), axis=0)

@@ -9,13 +9,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fpgaml.exact.comparison import Comparison, Executor
 from fpgaml.exact.history import History
 from fpgaml.exact.learning_curve import diagnose
 from fpgaml.exact.scores import Scores, score
 from fpgaml.ir.accumulate import tensor_types
+from fpgaml.ir.fixed import Array
 from fpgaml.ir.network import Layer, Network, weights_of
 from fpgaml.report.records import (
     ComparisonRecord,
@@ -43,7 +43,7 @@ class Facts:
 
     record: dict[str, Any]
     histories: dict[str, History]
-    images: NDArray[Any]
+    images: Array
     scores: dict[str, Scores]
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fpgaml.datasets.dataset import Dataset
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.exact.accuracy import right_answers
-from fpgaml.ir.fixed import Codes, FixedPoint
+from fpgaml.ir.fixed import Array, Codes, FixedPoint
 from fpgaml.ir.floatmodel import FloatModel, build, from_network, types_of
 from fpgaml.ir.network import Network
 from fpgaml.precision.histogram import Histogram, Statistics, summarize
@@ -98,7 +98,7 @@ class Subject:
             raise DataError(f"the images of {self.name!r} have no labels to count right answers with; give --data")
         return self.images, labels
 
-    def _shaped(self, images: NDArray[Any]) -> Codes:
+    def _shaped(self, images: Array) -> Codes:
         """Return images in the shape that the network takes, e.g. (784,) for (28, 28, 1)."""
         first = self.model.layers[0].settings["dims"]
         if np.prod(first) != np.prod(images.shape[1:]):

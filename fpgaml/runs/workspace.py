@@ -49,7 +49,7 @@ from fpgaml.card.toml import to_toml
 from fpgaml.datasets.dataset import Dataset
 from fpgaml.datasets.sources import load_data
 from fpgaml.errors import ConfigError, FormatError
-from fpgaml.ir.fixed import Codes
+from fpgaml.ir.fixed import Array, Codes
 from fpgaml.ir.network import Network
 from fpgaml.ir.saving import load
 from fpgaml.runs.lock import LOCK, alone_in
@@ -58,7 +58,7 @@ from fpgaml.target.design import Design
 from fpgaml.whole import clear_unfinished, is_unfinished, made_whole
 
 Opened = TypeVar("Opened")
-Arrays = Mapping[str, NDArray[Any]]
+Arrays = Mapping[str, Array]
 
 
 @dataclass

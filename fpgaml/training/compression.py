@@ -30,12 +30,13 @@ import numpy as np
 from fpgaml.card.runcard import RunCard
 from fpgaml.card.sections import Quantization, Stage, Structure
 from fpgaml.card.toml import load_card
-from fpgaml.datasets.dataset import Array, Dataset
+from fpgaml.datasets.dataset import Dataset
 from fpgaml.errors import ConfigError, nearest
 from fpgaml.exact.history import Epoch, History
 from fpgaml.frontend import store
 from fpgaml.frontend.folding import fold
 from fpgaml.frontend.graph import WEIGHTED, walk
+from fpgaml.ir.fixed import Array
 from fpgaml.training import build
 from fpgaml.training.fit import Teacher, evaluate, logits_model, predict, train
 from fpgaml.training.pruning import Pruner, cut_neurons

@@ -22,11 +22,12 @@ import numpy as np
 import tensorflow as tf
 
 from fpgaml.card.sections import OptimizerKind, Schedule, Training
-from fpgaml.datasets.dataset import Array, Dataset
+from fpgaml.datasets.dataset import Dataset
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.exact.comparison import classify
 from fpgaml.exact.history import Epoch, History, Progress
 from fpgaml.exact.scores import cross_entropy
+from fpgaml.ir.fixed import Array
 from fpgaml.training.fused import compiles, fused
 from fpgaml.training.pruning import Pruner
 

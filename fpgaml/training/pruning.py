@@ -24,9 +24,9 @@ import numpy as np
 import tensorflow as tf
 
 from fpgaml.card.sections import Scope
-from fpgaml.datasets.dataset import Array
 from fpgaml.errors import ConfigError, UnsupportedLayer, nearest
 from fpgaml.frontend.graph import WEIGHTED
+from fpgaml.ir.fixed import Array
 
 Layer = Any  # a Keras layer; Keras ships no types
 

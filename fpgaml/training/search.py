@@ -29,13 +29,14 @@ from fpgaml.card.changes import changed
 from fpgaml.card.runcard import RunCard
 from fpgaml.card.sections import Scope, Stage
 from fpgaml.card.toml import card_of, to_toml
-from fpgaml.datasets.dataset import Array, Dataset
+from fpgaml.datasets.dataset import Dataset
 from fpgaml.errors import ConfigError, FormatError
 from fpgaml.exact.comparison import classify
 from fpgaml.exact.emulate import run
 from fpgaml.exact.pareto import pareto
 from fpgaml.frontend.graph import WEIGHTED
 from fpgaml.frontend.read import read
+from fpgaml.ir.fixed import Array
 from fpgaml.training.compression import compress
 from fpgaml.training.fit import split_of
 from fpgaml.training.twin import CALIBRATION_IMAGES, twin

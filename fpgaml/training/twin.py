@@ -23,10 +23,10 @@ import numpy as np
 import qkeras
 
 from fpgaml.card.sections import LayerQuantization, Quantization
-from fpgaml.datasets.dataset import Array
 from fpgaml.errors import ConfigError, UnsupportedLayer, nearest
 from fpgaml.frontend.folding import Folded, fold
 from fpgaml.frontend.graph import WEIGHTED, Graph, Layer, Node, activation_of, walk
+from fpgaml.ir.fixed import Array
 
 Quantizer = Any  # a QKeras quantizer object
 
