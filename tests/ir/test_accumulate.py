@@ -339,8 +339,8 @@ def test_codes_before_a_cast(function, slope, expected, fraction):
 @given(chains())
 def test_ranges_and_types_are_those_of_the_slow_form(made):
     try:
-        intervals(made)
-    except ConfigError:
+        tensor_types(made)
+    except ConfigError:  # wider than any type
         assume(False)
     found = {name: (i.low * unit(i), i.high * unit(i)) for name, i in intervals(made).items()}
     assert found == slow.ranges(made)
