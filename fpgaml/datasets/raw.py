@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpgaml.datasets.encoding import Encoding
-from fpgaml.errors import FormatError
+from fpgaml.errors import DataError, FormatError
 from fpgaml.ir.fixed import Array, FixedPoint, smallest
 
 RAW_ROWS = 1000  # of the test set, in a run and in the packages for boards
@@ -38,6 +38,13 @@ class RawRows:
     def kind(self) -> FixedPoint:
         """The narrowest type that holds all codes of the encoding."""
         return smallest(self.encoding.low, self.encoding.high, self.encoding.fraction)
+
+    def codes(self, count: int) -> NDArray[np.int64]:
+        """Return the codes of the first `count` rows. Raises: DataError if they are none for their own encoding."""
+        try:
+            return self.encoding.codes(self.rows[:count])
+        except ValueError as error:
+            raise DataError(f"raw rows cannot be encoded as training did: {error}") from error
 
     def save(self, path: Path) -> None:
         """Write an .npz file."""

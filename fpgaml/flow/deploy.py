@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,7 @@ from fpgaml import estimate
 from fpgaml.backend import cpp
 from fpgaml.datasets import raw
 from fpgaml.datasets.raw import RAW_ROWS, RawRows
-from fpgaml.datasets.sources import load_data
-from fpgaml.errors import DataError, FpgamlError
+from fpgaml.errors import ConfigError, DataError, FpgamlError
 from fpgaml.ir.fixed import Codes
 from fpgaml.ir.network import Network, matrix_size
 from fpgaml.project import board, generated, testbench, vendor
@@ -54,14 +54,15 @@ def for_board(run: Run) -> Run:
     mark, wanted = run.place / MARK, f"{digest_of(run.folder / 'hls')} {run.design}\n"
     if mark.is_file() and mark.read_text(encoding="utf-8") == wanted and run.project.is_dir():
         return run
-    shutil.rmtree(run.project, ignore_errors=True)
-    mark.unlink(missing_ok=True)
-    for path in archive.sources(run.folder / "hls"):
-        target = run.project / path.relative_to(run.folder / "hls")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
-    complete(run.network, run.design, run.project, run.codes)
-    mark.write_text(wanted, encoding="utf-8")
+    with _writable(run):
+        mark.unlink(missing_ok=True)
+        shutil.rmtree(run.project, ignore_errors=True)
+        for path in archive.sources(run.folder / "hls"):
+            target = run.project / path.relative_to(run.folder / "hls")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        complete(run.network, run.design, run.project, run.codes)
+        mark.write_text(wanted, encoding="utf-8")
     return run
 
 
@@ -198,16 +199,28 @@ def pack(run: Run, *, data_width: int | None = None) -> tuple[Path, list[str]]:
     The stream is as wide as the project's wrapper. Raises: ConfigError, DataError as `write_board` and `raw_rows`.
     """
     rows, note = raw_rows(run)
-    warnings = board.write_board(
-        run.network,
-        run.design,
-        run.board,
-        run.package,
-        rows,
-        data_width=data_width or wrapper_width(run.project, run.network),
-        estimate=estimate.estimate(run.network, run.design, run.board.part).synthesis,
-    )
+    with _writable(run):
+        warnings = board.write_board(
+            run.network,
+            run.design,
+            run.board,
+            run.package,
+            rows,
+            data_width=data_width or wrapper_width(run.project, run.network),
+            estimate=estimate.estimate(run.network, run.design, run.board.part).synthesis,
+        )
     return run.package, note + warnings
+
+
+@contextmanager
+def _writable(run: Run) -> Iterator[None]:
+    """Say in a sentence that what belongs to a run's board cannot be written. Raises: ConfigError."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"{run.package} cannot be written ({error.strerror}); copy the run to a folder of yours, and name that"
+        ) from error
 
 
 def raw_rows(run: Run) -> tuple[RawRows, list[str]]:
@@ -224,13 +237,13 @@ def raw_rows(run: Run) -> tuple[RawRows, list[str]]:
             f"package takes rows as they are in {run.card.data.source}"
         ]
         try:
-            found = load_data(run.card).raw(RAW_ROWS)
+            found = data_of(run.folder, run.card, run.given).raw(RAW_ROWS)
         except FpgamlError as error:
             raise DataError(
                 f"{run.folder} kept no raw rows, without which no package can encode as training did: {error}"
             ) from error
     count = min(len(found.rows), len(run.codes))
-    codes = found.encoding.codes(found.rows[:count])
+    codes = found.codes(count)
     if codes[0].size != run.codes[0].size or (codes.reshape(count, -1) != run.codes[:count].reshape(count, -1)).any():
         raise DataError(
             f"the raw rows of {run.folder} do not become the codes that its network was tested with: the data changed "

@@ -132,7 +132,7 @@ def _golden(network: Network, raw: RawRows) -> Golden:
             f"raw rows become codes {own.low} to {own.high} with {own.fraction} fraction bits, but network "
             f"{network.name!r} takes codes of {kind}"
         )
-    codes = own.codes(raw.rows).reshape(len(raw.rows), *network.input.dims)
+    codes = raw.codes(len(raw.rows)).reshape(len(raw.rows), *network.input.dims)
     outputs = emulate.run(network, codes)
     return Golden(codes.reshape(len(codes), -1), np.asarray(outputs.reshape(len(outputs), -1), np.int64))
 

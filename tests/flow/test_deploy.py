@@ -121,6 +121,17 @@ def test_a_package_for_another_board_is_the_same_cpp_for_its_part(run, tiny, tmp
     assert not [name for name in deploy.export_run(run, tmp_path / "own.zip") if "kv260" in name]
 
 
+def test_a_folder_that_cannot_be_written(run):
+    (run.folder / "board").write_text("", encoding="utf-8")
+    for name in (None, "kv260"):
+        with pytest.raises(ConfigError) as caught:
+            deploy.pack(deploy.for_board(opener.open_run(run.folder, name)))
+        assert str(caught.value) == (
+            f"{run.folder / 'board' / (name or 'pynq-z2')} cannot be written (Not a directory); copy the run to a "
+            "folder of yours, and name that"
+        )
+
+
 def test_the_project_of_another_board_follows_the_run(run):
     other = deploy.for_board(opener.open_run(run.folder, "kv260")).project
     (other / "left_by_the_user.txt").write_text("", encoding="utf-8")
