@@ -225,6 +225,7 @@ ASKED = [  # an Activation alone can be left out or merged; hls4ml treats a dept
     ("backend/lowering.py", "DepthwiseConv"),
     ("backend/readback.py", "Activation"),
     ("exact/comparison.py", "Activation"),
+    ("exact/prove.py", "Activation"),
     ("target/design.py", "DepthwiseConv"),
 ]
 

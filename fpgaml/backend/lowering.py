@@ -108,7 +108,7 @@ def tensor_name(layer: Layer) -> str:
     It keeps a layer's output among its settings, under the output's name, which by default is the layer's: a table
     called "activation" would lose the setting of that name. No setting ends like this.
     """
-    return layer.name if isinstance(layer, Input) else f"{layer.name}_value"
+    return f"{layer.name}_value" if layer.sources else layer.name
 
 
 def _how_to_multiply(layer: Layer, design: Design) -> Entry:

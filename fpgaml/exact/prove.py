@@ -45,7 +45,6 @@ from fpgaml.ir.network import (
     DepthwiseConv,
     Flatten,
     Function,
-    Input,
     Layer,
     MaxPool,
     Multiply,
@@ -108,7 +107,7 @@ class Site:
 
 def judge(network: Network, run: SymbolicRun) -> list[Verdict]:
     """Return a verdict for every layer but the input, in order, and one called "" for what leaves the top function."""
-    found = [_judge_layer(network, layer, run) for layer in network if not isinstance(layer, Input)]
+    found = [_judge_layer(network, layer, run) for layer in network if layer.sources]
     return [*found, _judge_output(network, run)]
 
 
@@ -152,10 +151,10 @@ def _judge_output(network: Network, run: SymbolicRun) -> Verdict:
 
 def _renames(network: Network, layer: Layer) -> bool:
     """Return whether a layer is the identity on its codes in row-major order."""
-    types = tensor_types(network)
     if isinstance(layer, Activation):
+        types = tensor_types(network)
         return layer.function is Function.LINEAR and types[layer.name] == types[layer.sources[0]]
-    return isinstance(layer, (Flatten, Reshape))
+    return layer.renames
 
 
 def _variables(network: Network, name: str, run: SymbolicRun, image: int) -> Codes:
