@@ -67,14 +67,12 @@ def lower(network: Network, design: Design, folder: Path) -> tuple[dict[str, Any
             arrays[f"{layer.name}.{field}"] = weights.type.decode(codes)
             name = "depthwise" if isinstance(layer, DepthwiseConv) and field == "kernel" else HLS4ML_WEIGHT[field]
             entry[f"{name}_data"] = {"array": f"{layer.name}.{field}"}
-        sources = [tensor_name(network[source]) for source in layer.sources]
+        sources = list(layer.sources)
         for name, kind in casts_before(layer, types, network):
-            layers.append(
-                {"name": name, "inputs": sources, "outputs": [f"{name}_value"], **_cast_entry(shapes[layer.sources[0]])}
-            )
+            layers.append({"name": name, "inputs": sources, "outputs": [name], **_cast_entry(shapes[layer.sources[0]])})
             config[name] = {"Precision": {"result": kind.cpp}, "Trace": False}
-            sources = [f"{name}_value"]
-        layers.append({"name": layer.name, "inputs": sources, "outputs": [tensor_name(layer)], **entry})
+            sources = [name]
+        layers.append({"name": layer.name, "inputs": sources, "outputs": [layer.name], **entry})
         config[layer.name] = {
             "Precision": {what: kind.cpp for what, kind in expected_types(layer, types).items()},
             **_how_to_multiply(layer, design),
@@ -100,15 +98,6 @@ def lower(network: Network, design: Design, folder: Path) -> tuple[dict[str, Any
         "inputs": [network.input.name],
         "outputs": [network.output.name],
     }, arrays
-
-
-def tensor_name(layer: Layer) -> str:
-    """Return what hls4ml shall call the output of a layer; it takes an input only under its own name.
-
-    It keeps a layer's output among its settings, under the output's name, which by default is the layer's: a table
-    called "activation" would lose the setting of that name. No setting ends like this.
-    """
-    return f"{layer.name}_value" if layer.sources else layer.name
 
 
 def _how_to_multiply(layer: Layer, design: Design) -> Entry:

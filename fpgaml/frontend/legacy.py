@@ -381,14 +381,14 @@ class Numbered:
         inside: Any = self.group[keys[0]] if keys else {}
         found: dict[str, list[str]] = {}
         for one in layers:
-            kind = snake(_kind(one))
+            kind = _snake(_kind(one))
             pattern = re.compile(rf"{kind}(?:_(\d+))?")
             matches = [match for match in map(pattern.fullmatch, inside) if match]
             found[kind] = [match[0] for match in sorted(matches, key=lambda match: int(match[1] or 0))]
         taken = {kind: iter(names) for kind, names in found.items()}
         shelves: list[Shelf] = []
         for one in layers:
-            name = next(taken[snake(_kind(one))], None)
+            name = next(taken[_snake(_kind(one))], None)
             shelves.append(Numbered(inside[name] if name is not None else {}))
         return shelves
 
@@ -425,7 +425,7 @@ def _assign(layer: Any, variable: Any, found: Floats | None) -> None:
     variable.assign(found)
 
 
-def snake(kind: str) -> str:
+def _snake(kind: str) -> str:
     """Return a class' name as Keras writes it in files: ``QConv2DBatchnorm`` becomes ``q_conv2d_batchnorm``.
 
     Source: Keras 2.15, ``saving/saving_lib.py`` and ``generic_utils.to_snake_case``.
