@@ -156,6 +156,27 @@ def test_four_megabytes_of_the_largest_tensor_are_a_chunk(made, largest):
     assert emulate.Emulator(made).chunk == 4 * 1024 * 1024 // (4 * largest)
 
 
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("images", [0, 15, 16, 17, 200])
+def test_each_image_is_in_one_chunk_in_order(images, workers, monkeypatch):
+    monkeypatch.setattr(emulate, "CHUNK_BYTES", 1)  # 16 images a chunk
+    monkeypatch.setattr(emulate.os, "sched_getaffinity", lambda _: range(workers))
+    made = mlp()
+    codes = codes_for(made, images)
+    spans = [(span.start, span.stop) for span, _ in emulate.Emulator(made).stream(codes, ["x"])]
+    assert spans == [(at, min(at + 16, images)) for at in range(0, images, 16)]
+
+
+def test_a_trace_has_the_layers_it_was_asked_for():
+    made = cnn()
+    codes = codes_for(made, 3)
+    assert list(emulate.trace(made, codes, ["c2", "r1"])) == ["c2", "r1"]
+    assert list(emulate.trace(made, codes)) == list(made.shapes)
+    assert emulate.trace(made, codes, []) == {}
+    with pytest.raises(KeyError, match=r"^'nothing'$"):
+        emulate.trace(made, codes, ["nothing"])
+
+
 def test_a_layer_may_be_read_twice_and_traced():
     made = network(Add("s", ("x", "x")))
     codes = codes_for(made, 2)
