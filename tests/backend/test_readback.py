@@ -8,6 +8,7 @@ from fpgaml.errors import ConversionMismatch
 from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
 from fpgaml.ir.network import (
     Activation,
+    Add,
     Affine,
     Conv,
     Dense,
@@ -246,6 +247,16 @@ def test_the_resource_strategies_write_outputs_first(layer, shape, result, outpu
     message = "layer 'l': 4 of 6 kernel values differ in the C++; the first, at position 1, has code "
     assert mismatch(made, DESIGN, turned) == message + "3 where the network has 1"
     assert mismatch(made, RESOURCE, plain) == message + "1 where the network has 3"
+
+
+def test_the_last_of_the_types_of_a_call_is_its_result(tmp_path):
+    image, made = Input("x", (), (2,), FixedPoint(3, 3)), Add("l", ("x", "x"))
+    parts = {
+        "defines": "typedef ap_fixed<3,3> input_t;\ntypedef ap_fixed<4,4> result_t;\n", "parameters": "", "weights": {},
+        "top": "    nnet::add<input_t, input_t, result_t, config2>(x, x, out); // l\n",
+    }  # fmt: skip
+    found = read_project(Network("n", (image, made)), write(tmp_path, **parts))
+    assert found["l"].types == {"result": FixedPoint(4, 4)}
 
 
 def test_a_table_of_no_sign_keeps_its_order(tmp_path):
