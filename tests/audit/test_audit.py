@@ -434,7 +434,8 @@ def test_every_option_reaches_the_audit(monkeypatch):
     del seen["progress"]
     assert seen == {
         "path": Path("m.keras"),
-        "data": Path("d.npz"),
+        "data": "d.npz",
+        "label": None,
         "input_type": FixedPoint(6, 2),
         "images": 9,
         "scale_bits": 12,

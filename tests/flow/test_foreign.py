@@ -154,7 +154,7 @@ def test_argmax_behind_the_logits_and_an_h5_file(files, tmp_path, monkeypatch, c
         r"\nbehind the logits, argmax: the class of 0 of 30 images changes, accuracy \d+\.\d\d%\n", printed
     )
     assert (
-        "✓ 0 of 120 logits differ: emulator = C simulation = QKeras; argmax: 0 of 120 differ, the class of 0 images "
+        "✓ 0 of 120 logits differ: emulator = C simulation = QKeras; argmax: 0 of 120 differ, the class of 0 samples "
         "changes\n"
     ) in printed
     assert command(monkeypatch, "simulate", tmp_path / "old") == 0
@@ -264,8 +264,7 @@ def test_code_is_refused_and_floats_are_sent_to_quantize(tmp_path):
 def test_options_that_cannot_be(files, tmp_path):
     model = files / "two-branches.keras"
     assert refused(ConfigError, model, tmp_path, name="2nd-model") == (
-        "run name '2nd-model' must be a C++ identifier: letters, digits and single underscores, first a letter, and no "
-        "reserved word"
+        "run name '2nd-model' must be a C++ identifier: letters, digits and single underscores, first a letter"
     )
     resource = {"strategy": "resource", "reuse_factor": 5}
     assert refused(ConfigError, model, tmp_path, design=resource) == (
