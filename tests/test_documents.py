@@ -134,9 +134,9 @@ def short(monkeypatch):
         return f"PASS: {len(load_data(run.card).x_test[:images])} images"
 
     def converted(model, *, data, input_type, input_scale, scale_bits, name, design, base, **_):
-        source = foreign._open(Path(model), name, input_type, scale_bits)
+        source = foreign._open(Path(model), name, input_type, scale_bits, None)
         foreign.as_built(foreign._card(source.network.name, Path(model), design, base), source.network)
-        images = foreign._images(source.network, data, input_scale, None)
+        images = foreign._images(source.network, data, input_scale, None, None)
         return foreign.Conversion(Path(RUN), source.network, len(images.codes), images.data, "", None, None, ())
 
     found = search.Found((search.TrainedPoint(**dict.fromkeys(search.TrainedPoint.__dataclass_fields__, 1)),))
