@@ -74,7 +74,8 @@ def lower(network: Network, design: Design, folder: Path) -> tuple[dict[str, Any
             sources = [name]
         layers.append({"name": layer.name, "inputs": sources, "outputs": [layer.name], **entry})
         config[layer.name] = {
-            "Precision": {what: kind.cpp for what, kind in expected_types(layer, types).items()},
+            "Precision": {what: kind.cpp for what, kind in expected_types(layer, types).items()}
+            | {"result": _result_type(layer, types, network).cpp},
             **_how_to_multiply(layer, design),
             "Trace": True,  # compiled only into C simulation; lets it show every layer's output
         }
@@ -128,6 +129,15 @@ def casts_before(layer: Layer, types: Mapping[str, FixedPoint], network: Network
     if kind != layer.own_type:  # hls4ml casts to a layer's own type, and to no other
         found.append((_new_name(f"{layer.name}_index", network), kind))
     return found
+
+
+def _result_type(layer: Layer, types: Mapping[str, FixedPoint], network: Network) -> FixedPoint:
+    """Return the type of a layer's output in the C++: hls4ml repeats values in the very type, rounding mode and all."""
+    repeated = {source for one in network if isinstance(one, Upsample) for source in (one.name, *one.sources)}
+    origin = layer
+    while layer.name in repeated and (isinstance(origin, Upsample) or origin.renames):
+        origin = network[origin.sources[0]]
+    return types[origin.name]
 
 
 HLS4ML_WEIGHT = {"kernel": "weight", "bias": "bias", "scale": "scale", "table": "table", "slopes": "param"}

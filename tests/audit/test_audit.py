@@ -159,7 +159,7 @@ def broken():
         (6, 6, 2),
         L.Conv2D(3, 3, name="float_conv"),
         qkeras.QActivation(RELU, name="act"),
-        L.UpSampling2D(name="up"),
+        L.Cropping2D(name="up"),
         L.Flatten(name="flat"),
         qkeras.QDense(2, name="fc", **WEIGHTS),
     )
