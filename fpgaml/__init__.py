@@ -33,6 +33,7 @@ _HOMES = {
     "load_card": "card.toml",
     "load_data": "datasets.sources",
     "load_network": "ir.saving:load",
+    "prove": "backend.certify",
     "quantize": "flow.verbs",
     "read_model": "flow.verbs",
     "reuse_factors": "target.design",

@@ -16,6 +16,7 @@ import pytest
 from fpgaml.backend import lowering, readback
 from fpgaml.estimate.adapter import describe
 from fpgaml.exact import emulate
+from fpgaml.exact.prove import argue
 from fpgaml.ir.accumulate import output_interval
 from fpgaml.ir.network import KINDS, Layer, Network, Weights
 from fpgaml.precision.profile import profile
@@ -132,6 +133,7 @@ MEANINGS = {
     "execution": Meaning(registered(emulate.prepare), "a function for `prepare` in fpgaml/exact/emulate.py"),
     "test of its execution": Meaning(lambda kind: example(kind) is not None, "a case in tests/exact/test_emulate.py"),
     "slow reference": Meaning(in_slow_reference, "its cases in `element` and `output_range` of tests/slow.py"),
+    "proof": Meaning(registered(argue), "a function for `argue` in fpgaml/exact/prove.py"),
     "lowering": Meaning(registered(lowering.entry_of), "a function for `entry_of` in fpgaml/backend/lowering.py"),
     "read back": Meaning(
         read_back, "its weights in HLS4ML_WEIGHT of fpgaml/backend/lowering.py and FILE_PREFIX of readback.py"
@@ -166,6 +168,7 @@ NOT_APPLICABLE: dict[str, dict[str, str]] = {
         "Flatten": "its values are those of its source, and counted there",
         "Reshape": "its values are those of its source, and counted there",
     },
+    "proof": {"Input": EVERY},
     "reader": {"ArgMax": HEAD},
     "float reader": {"ArgMax": HEAD, "Table": CAST, "Multiply": PRODUCT},
     "quantized twin": {"ArgMax": HEAD, "Table": CAST, "Multiply": PRODUCT},

@@ -1,4 +1,4 @@
-"""The commands about the project and its tools: `fpgaml simulate`, `synth`, `export`, `import-reports` and `board`."""
+"""The commands about the project: `fpgaml simulate`, `prove`, `synth`, `export`, `import-reports` and `board`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from fpgaml.cli.console import (
     LabelOption,
     Run,
     TestOption,
+    Thing,
     err,
     given,
     out,
@@ -48,6 +49,36 @@ def simulate(
     found = opener.open_run(run, given=given(data, label, test))
     for verdict in deploy.test(found) if testbench else [deploy.simulate(found, images)]:
         out.print(escape(verdict))
+
+
+def prove(
+    thing: Thing,
+    backend: Annotated[str | None, typer.Option("--backend", help="Vitis or Vivado, instead of the card's.")] = None,
+    io_type: Annotated[str | None, typer.Option("--io-type", help="io_parallel or io_stream.")] = None,
+    strategy: Annotated[str | None, typer.Option("--strategy", help="latency, resource, ...")] = None,
+    reuse_factor: Annotated[int | None, typer.Option("--reuse-factor", help="Products a multiplier makes.")] = None,
+    outputs: Annotated[str | None, typer.Option("--outputs", help="logits, argmax or softmax.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the certificate (JSON) here.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove that the C++ computes the network for every input there is, or say of which layers that is not known."""
+    from fpgaml.cli.show_proof import show_proof
+    from fpgaml.flow.certified import certify
+
+    design = {"backend": backend, "io_type": io_type, "strategy": strategy, "reuse_factor": reuse_factor,
+              "output": outputs}  # fmt: skip
+    with out.status("opening") as status:
+        if as_json:
+            status.stop()
+        tell = (lambda _: None) if as_json else status.update
+        given_design = {key: value for key, value in design.items() if value is not None}
+        found = certify(thing, design=given_design, output=output, tell=tell)
+    if as_json:
+        print_json(found.certificate.record())
+    else:
+        show_proof(out, found)
+    if not found.certificate.proved:
+        raise typer.Exit(1)
 
 
 def synth(
@@ -175,6 +206,7 @@ COMMANDS = Commands(
     "The project, vendor tools and boards",
     {
         "simulate": simulate,
+        "prove": prove,
         "synth": synth,
         "export": export,
         "import-reports": import_reports,

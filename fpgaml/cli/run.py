@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import time
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +22,11 @@ from fpgaml.cli.console import (
     print_json,
 )
 
+if TYPE_CHECKING:
+    from fpgaml.cli.show_run import StepLines
+    from fpgaml.flow.certified import Certified
+    from fpgaml.runs.workspace import Workspace
+
 
 def run(
     card: Card,
@@ -31,6 +37,9 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Do every step, changed or not.")] = False,
     fast: Annotated[
         bool, typer.Option("--fast", help="A first result in seconds: few epochs, as <name>_fast.")
+    ] = False,
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Prove the C++ equal for every input too, as fpgaml prove does.")
     ] = False,
     output: RunsFolder = None,
     data: DataOption = None,
@@ -54,11 +63,25 @@ def run(
     with StepLines(out, quiet=quiet, verbose=verbose) as listener:
         base = base_of(card, output)
         workspace = steps.run(read, base=base, first=first, last=last, force=force, listener=listener)
+        found = _proof(workspace, listener) if prove else None
     finished = (workspace / "report.json").is_file() and last in (None, "report")
     if as_json:
         print_json(run_record(workspace, finished))
     elif not quiet and finished:
         closing_table(out, workspace)
+    if found is not None and not found.certificate.proved:
+        raise typer.Exit(1)
+
+
+def _proof(workspace: Workspace, listener: StepLines) -> Certified:
+    """Prove the project of a run, as a line among those of its steps."""
+    from fpgaml.flow.certified import certify
+
+    start = time.perf_counter()
+    listener.started("prove")
+    found = certify(workspace.folder)
+    listener.finished("prove", time.perf_counter() - start, found.certificate.sentence, skipped=False)
+    return found
 
 
 COMMANDS = Commands("The main job", {"run": run})

@@ -18,10 +18,11 @@ Layers after layers: if each is equal on all its inputs, and its outputs stay in
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import singledispatch
+from functools import partial, singledispatch
 from math import prod
 from typing import NamedTuple
 
@@ -50,9 +51,11 @@ from fpgaml.ir.network import (
     Multiply,
     Network,
     Pad,
+    PRelu,
     Reshape,
     Shape,
     Table,
+    Upsample,
     Weights,
 )
 
@@ -84,6 +87,7 @@ class Verdict:
     reason: str = ""
     output: int | None = None
     place: str = ""
+    seconds: float = field(default=0.0, compare=False)
 
     @property
     def proved(self) -> bool:
@@ -107,8 +111,14 @@ class Site:
 
 def judge(network: Network, run: SymbolicRun) -> list[Verdict]:
     """Return a verdict for every layer but the input, in order, and one called "" for what leaves the top function."""
-    found = [_judge_layer(network, layer, run) for layer in network if layer.sources]
-    return [*found, _judge_output(network, run)]
+    layers = [partial(_judge_layer, network, layer, run) for layer in network if layer.sources]
+    return [_timed(one) for one in (*layers, partial(_judge_output, network, run))]
+
+
+def _timed(judged: Callable[[], Verdict]) -> Verdict:
+    start = time.perf_counter()
+    found = judged()
+    return replace(found, seconds=round(time.perf_counter() - start, 3))
 
 
 def _judge_layer(network: Network, layer: Layer, run: SymbolicRun) -> Verdict:
@@ -349,6 +359,14 @@ def _(layer: Pad, site: Site) -> tuple[Method, str]:
 
 
 @argue.register
+def _(layer: Upsample, site: Site) -> tuple[Method, str]:
+    repeated = site.variables[0]
+    for axis, factor in enumerate(layer.factors):
+        repeated = np.repeat(repeated, factor, axis)
+    return _moved(site, repeated, np.asarray(site.fraction - site.inputs[0].fraction))
+
+
+@argue.register
 def _(layer: Concatenate, site: Site) -> tuple[Method, str]:
     ups = [np.full(v.shape, site.fraction - i.fraction) for v, i in zip(site.variables, site.inputs, strict=True)]
     return _moved(site, np.concatenate(site.variables, axis=-1), np.concatenate(ups, axis=-1))
@@ -492,6 +510,19 @@ def _(layer: Activation, site: Site) -> tuple[Method, str]:
     rising = layer.slope >= 0 and cast(before.low, before.high)
     wanted = Wanted(_emulated(layer, site), lambda _low, _high: rising, exact)
     return _unary(site, _one_each(site, wanted))
+
+
+@argue.register
+def _(layer: PRelu, site: Site) -> tuple[Method, str]:
+    slopes = np.broadcast_to(layer.slopes.codes, site.shape).ravel().tolist()
+
+    def wanted(slope: int) -> Wanted:
+        one = replace(layer, slopes=Weights(np.array([slope]), layer.slopes.type))
+        return Wanted(_emulated(one, site), lambda _low, _high: slope >= 0, affine=True)
+
+    each = {slope: wanted(slope) for slope in set(slopes)}
+    variables = site.variables[0].ravel().tolist()
+    return _unary(site, (((v,), site.inputs[0], each[s]) for v, s in zip(variables, slopes, strict=True)))
 
 
 @argue.register

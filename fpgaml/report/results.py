@@ -61,6 +61,7 @@ def gather(workspace: Workspace) -> Facts:
         "name": workspace.card.name,
         "note": workspace.card.output.note,
         "comparison": comparison,
+        "certificate": certificate_of(workspace),
         "labels": data.names,
         "noun": data.noun,
         "features": data.encoding.names if data.encoding else (),
@@ -86,6 +87,15 @@ def gather(workspace: Workspace) -> Facts:
         | {name: digest for done in workspace.state.values() for name, digest in done["made"].items()},
     }
     return Facts(record, histories, data.x_test, scores)
+
+
+def certificate_of(workspace: Workspace) -> dict[str, Any] | None:
+    """Return what `fpgaml prove` found of a run's project; None if it was not asked, or of another project."""
+    path = workspace / "certificate.json"
+    if not path.is_file():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found if found.get("project") == workspace.digest(workspace / "hls") else None
 
 
 def score_all(workspace: Workspace) -> dict[str, Scores]:

@@ -13,6 +13,7 @@
       hls/                 the HLS project          csim.npz               what its C++ computed
       synth/               vendor runs              reports/  board/       reports from elsewhere, board packages
       estimate.json        latency and resources before synthesis
+      certificate.json     for which layers the C++ is the network for every input (fpgaml prove)
       comparison.json      logs/                    report.md report.json figures/
       run.json             which step made what, from what, when
 

@@ -90,6 +90,7 @@ CALLS = {
         None,
     ),
     "simulate": (["simulate", "{run}"], None),
+    "prove": (["prove", "{run}"], None),
     "export": (["export", "{run}", "-o", "e.zip"], None),
     "board": (["board", "{run}", "--board", "kv260"], None),
     "import-reports": (["import-reports", "{run}", "gone.xml"], None),

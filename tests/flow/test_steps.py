@@ -22,7 +22,9 @@ from fpgaml.exact import emulate
 from fpgaml.flow import engine, steps
 from fpgaml.ir.network import Weights
 from fpgaml.ir.saving import load, save
+from fpgaml.report.results import certificate_of
 from fpgaml.runs.workspace import Workspace, digest_of
+from tests.commands import command
 
 CARD = """
 name = "tiny"
@@ -98,6 +100,25 @@ def test_everything_is_there_and_proved(finished):
     assert "**Proved: the generated C++ computes what the network says, bit for bit.**" in page
     for name in re.findall(r"\((figures/[^)]+)\)", page):
         assert (finished / name).stat().st_size > 1000
+
+
+def test_a_proof_goes_into_the_report_and_leaves_with_its_project(copy, monkeypatch, capsys):
+    card, base, run = copy
+    assert command(monkeypatch, "run", card.folder / "tiny.toml", "-o", base, "--prove") == 0
+    sentence = "proved for every input: the C++ is the network in all 4 layers, for 2^6272 inputs"
+    printed = capsys.readouterr().out
+    assert sentence in printed
+    certificate = json.loads((run / "certificate.json").read_text())
+    assert certificate["sentence"] == sentence
+    assert [layer["layer"] for layer in certificate["layers"]] == ["flatten1", "fc1", "fc1_relu", "logits", ""]
+    assert certificate["seconds"].keys() >= {"run on symbols", "judge"}
+    page = (run / "report.md").read_text()
+    assert f"**P{sentence[1:]}.**" in page
+    assert "| fc1_relu | Activation | exhaustive | 8 outputs, 1 different functions of up to" in page
+    assert steps_done(card, base) == []
+    with (run / "hls/firmware/defines.h").open("a") as file:
+        file.write("\n")
+    assert certificate_of(Workspace.at(card, base)) is None  # it is of another project
 
 
 def test_accuracies_are_those_of_the_files(finished):
