@@ -22,11 +22,11 @@ import numpy as np
 from fpgaml.backend import cpp, hls4ml, stock
 from fpgaml.datasets import raw
 from fpgaml.datasets.proof_images import IMAGES, Images, load_images
-from fpgaml.datasets.raw import RawRows
 from fpgaml.errors import ConfigError, ConversionMismatch, FormatError, FpgamlError, UnsupportedLayer
 from fpgaml.exact import emulate
 from fpgaml.exact.agreement import decoded, hold
-from fpgaml.exact.comparison import Difference, Executor, classify, float32_exact
+from fpgaml.exact.comparison import Difference, Executor, classify, float32_exact, float32_limit
+from fpgaml.exact.deviation import off_grid
 from fpgaml.frontend.findings import Code, Finding, Severity, finding
 from fpgaml.ir.accumulate import output_type
 from fpgaml.ir.fixed import PIXEL, Codes, FixedPoint, Floats
@@ -152,15 +152,37 @@ def audit(
         except (FormatError, UnsupportedLayer) as error:
             return _unreadable(title, error, store.written_layers(path), input_type)
     from fpgaml.frontend.inspection import inspect
+    from fpgaml.frontend.scale_bits import settle
 
     inspection = inspect(model, name=identifier(title), input_type=input_type, scale_bits=scale_bits)
+    shape: Any = _input_shape(model)
+    usable = inspection.reading is not None or (against_hls4ml and shape and None not in shape)
+    wanted = simulate or against_hls4ml or (inspection.reading is not None and bool(inspection.reading.real))
+    given = load_images(data, shape, input_type, images, input_scale, label, learned) if usable and wanted else None
+    errors = any(one.severity is Severity.ERROR for one in inspection.findings)
+    settled = None
+    if given is not None and not errors and inspection.reading is not None:
+        progress("how many bits scales need")
+        asked: dict[str, Any] = {"name": identifier(title), "input_type": input_type}
+        settled = settle(model, **asked, codes=given.codes, stated=scale_bits) if inspection.reading.real else None
+        if settled is not None:
+            inspection = inspect(model, **asked, scale_bits=scale_bits, bits=settled.bits)
     rows = _rows(inspection) or _keras_rows(model)
-    found = Audit(title, str(input_type), rows, inspection.findings, None)
-    if not simulate and not against_hls4ml:
+    findings = inspection.findings
+    if settled is not None:
+        findings = (*findings, finding(Code.SCALE_BITS, "", settled.text))
+    found = Audit(title, str(input_type), rows, findings, None)
+    if given is None or not (simulate or against_hls4ml):
         return found
     with tempfile.TemporaryDirectory(prefix="fpgaml-audit-") as folder:
-        work = _Work(model, path, Path(folder), design, images, input_scale, label, learned, progress)
-        return _simulated(found, inspection, work, data, against_hls4ml)
+        work = _Work(model, path, Path(folder), design, progress, settled.cause if settled else "")
+        return _simulated(found, inspection, work, given, against_hls4ml)
+
+
+def _input_shape(model: Any) -> tuple[int | None, ...]:
+    """Return the shape of the one input of a Keras model; empty if it has several."""
+    shape = getattr(model, "input_shape", None)
+    return tuple(shape[1:]) if isinstance(shape, tuple) else ()
 
 
 def _unreadable(title: str, error: FpgamlError, layers: list[tuple[str, str, bool]], input_type: FixedPoint) -> Audit:
@@ -239,19 +261,14 @@ class _Work:
     path: Path | None
     folder: Path
     design: Design
-    images: int
-    scale: str | None
-    label: str | None
-    learned: RawRows | None  # of the run that the model lies in
     progress: Progress
+    cause: str  # why Keras' values differ where scales are rounded; empty if they do not
 
 
-def _simulated(found: Audit, inspection: Any, work: _Work, data: Path | str | None, against: bool) -> Audit:
+def _simulated(found: Audit, inspection: Any, work: _Work, images: Images, against: bool) -> Audit:
     input_type = FixedPoint.parse(found.input_type)
-    shape = tuple(work.model.input_shape[1:]) if not isinstance(work.model.input_shape, list) else ()
-    if found.errors and not (against and shape and None not in shape):
+    if found.errors and not against:
         return found
-    images = load_images(data, shape, input_type, work.images, work.scale, work.label, work.learned)
     if found.errors:
         keras = _keras_only(work, input_type.decode(images.codes))
         sides = _stock_sides(work, keras, list(keras), None, images, input_type)
@@ -276,10 +293,10 @@ def _all_sides(found: Audit, inspection: Any, work: _Work, images: Images, again
         for name, values in keras_values(work.model, inspection.keras_names, kind.decode(images.codes)).items()
     }
     apart = inspection.reading.apart
-    limited = any(row.float32 is False for row in found.rows)
+    limited = float32_limit(network, off_grid(network, apart)) is not None
     exact = not limited and not apart
     reference = f"{Executor.KERAS} = {Executor.EMULATOR}" if exact else str(Executor.EMULATOR)
-    why = "" if exact else ("float32 limit" if limited else "not on a grid")
+    why = work.cause or ("" if exact else "float32 limit" if limited else "not on a grid")
     title = f"{Executor.KERAS} ({why})" if why else str(Executor.KERAS)
     sides = [_side(title, Executor.KERAS, golden, keras, network, images, must_agree=exact)]
     try:

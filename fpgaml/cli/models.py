@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from fpgaml.flow.foreign import Conversion
 
 ScaleBitsOption = Annotated[
-    int | None, typer.Option("--scale-bits", help="Round what is on no grid to this many bits.")
+    int | None,
+    typer.Option("--scale-bits", help="Bits of scales on no grid; else the fewest for which none differs."),
 ]
 
 

@@ -8,7 +8,7 @@ Two executions are compared as *numbers*, without tolerance: a mismatch is one v
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -171,10 +171,14 @@ def _codes(network: Network, layer: str, left: Mapping[str, Floats], right: Mapp
     return case_of(network, layer, known).output if known and len(known) == len(sources) else None
 
 
-def float32_limit(network: Network) -> str | None:
-    """Return the first layer where float32 is not provably exact, so that Keras is no reference; None if none."""
+def float32_limit(network: Network, besides: Collection[str] = ()) -> str | None:
+    """Return the first layer where float32 is not provably exact, so that Keras is no reference; None if none.
+
+    besides: layers that Keras does not compute, for what they compute is rounded to a grid.
+    """
     found = intervals(network)
-    return next((layer.name for layer in network if not float32_exact(layer, found[layer.name])), None)
+    judged = (layer for layer in network if layer.name not in besides)
+    return next((layer.name for layer in judged if not float32_exact(layer, found[layer.name])), None)
 
 
 def float32_exact(layer: Layer, interval: Interval) -> bool:

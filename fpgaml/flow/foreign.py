@@ -79,6 +79,7 @@ class _Source:
     keras: Any = None
     keras_names: dict[str, str] = field(default_factory=dict)
     keras_output: str = ""
+    cause: str = ""  # why Keras' values differ, if they do where scales are rounded
 
 
 def convert_model(
@@ -111,10 +112,11 @@ def convert_model(
         learned = raw.beside(Path(model))
         source = _open(Path(model), name, input_type, scale_bits, learned)
         card = _card(source.network.name, Path(model), design or {}, base)
+        images = _images(source.network, data, input_scale, label, learned)
+        source = _settled(source, images, scale_bits)
         built, wanted = as_built(card, source.network)
         check_design(built, wanted)
         tensor_types(built)  # refuses accumulators wider than any type
-        images = _images(source.network, data, input_scale, label, learned)
         workspace = _workspace(card, Path(model))
     with workspace.held():
         workspace.state["read"] = {"model": str(Path(model).resolve())}
@@ -149,17 +151,32 @@ def _open(
             )
         return _Source(replace(network, name=name or network.name))
     from fpgaml.frontend import store
-    from fpgaml.frontend.inspection import inspect
 
     title, kind = name or identifier(path.stem), input_type or (learned.kind if learned else PIXEL)
-    model = store.load(path)
-    found = inspect(model, name=title, input_type=kind, scale_bits=scale_bits)
+    return _read(store.load(path), title, kind, scale_bits)
+
+
+def _read(model: Any, title: str, kind: FixedPoint, scale_bits: int | None, **bits: int) -> _Source:
+    from fpgaml.frontend.inspection import inspect
+
+    found = inspect(model, name=title, input_type=kind, scale_bits=scale_bits, **bits)
     if found.reading is None:
         verbs.read_model(model, title, kind, scale_bits=scale_bits)  # says why
     assert found.reading is not None
     reading = found.reading
     output = found.keras_names[reading.network.output.name]
     return _Source(reading.network, reading.notes, reading.apart, model, reading.keras_names, output)
+
+
+def _settled(source: _Source, images: Images, scale_bits: int | None) -> _Source:
+    """Return the network with scales of the fewest bits for which nothing differs, if it has any to round."""
+    if source.keras is None:
+        return source
+    settled = verbs.settle(source.keras, source.network.name, source.network.input.type, images.codes, scale_bits)
+    if settled is None:
+        return source
+    found = _read(source.keras, source.network.name, source.network.input.type, scale_bits, bits=settled.bits)
+    return replace(found, notes=(*found.notes, settled.text), cause=settled.cause)
 
 
 def _card(name: str, model: Path, design: Mapping[str, Any], base: Path | None) -> RunCard:
@@ -204,7 +221,7 @@ def _write(workspace: Workspace, source: _Source, images: Images) -> None:
     workspace.remove(["raw.npz"])
     if images.raw is None or images.encoding is not None:  # else no board could do what made the codes
         workspace.write("raw.npz", _raw(images, network.input.type).save)
-    record = {"keras_names": source.keras_names, "notes": source.notes, "apart": source.apart}
+    record = {"keras_names": source.keras_names, "notes": source.notes, "apart": source.apart, "cause": source.cause}
     workspace.write("reading.json", lambda path: path.write_text(json.dumps(record, indent=1), encoding="utf-8"))
     workspace.remove(KERAS_FILES)
     if source.keras is not None:

@@ -120,7 +120,10 @@ def _quantize(workspace: Workspace, listener: Listener) -> str:
             found = verbs.compress(card, float_model, data, progress=lambda name, epoch: _epochs(listener, name)(epoch))
         model, history = found.model, found.stages[-1].history
         stages = [{key: value for key, value in vars(stage).items() if key != "history"} for stage in found.stages]
-        reading = verbs.read_model(model, card.name, data.input_type, card.quantization.scale_bits)
+        asked = model, card.name, data.input_type
+        reading = verbs.read_model(*asked, card.quantization.scale_bits)
+        settled = verbs.settle(*asked, data.x_test, card.quantization.scale_bits) if reading.real else None
+        reading = settled.reading if settled else reading
         logits = verbs.keras_logits(model, data, data.x_test)
         golden = data.x_test[: card.output.golden_images]
         keras_golden = verbs.keras_layers(model, reading.keras_names, data.values(golden))
@@ -131,7 +134,9 @@ def _quantize(workspace: Workspace, listener: Listener) -> str:
     write_npz(workspace, "golden.npz", dict(codes))
     workspace.write("raw.npz", data.raw(RAW_ROWS).save)
     write_npz(workspace, "keras_golden.npz", keras_golden)
-    record = {"keras_names": reading.keras_names, "notes": reading.notes, "apart": reading.apart}
+    notes = (*reading.notes, settled.text) if settled else reading.notes
+    record = {"keras_names": reading.keras_names, "notes": notes, "apart": reading.apart}
+    record |= {"cause": settled.cause if settled else ""}
     workspace.write("stages.json", lambda path: path.write_text(json.dumps(stages, indent=1), encoding="utf-8"))
     workspace.write("reading.json", lambda path: path.write_text(json.dumps(record, indent=1), encoding="utf-8"))
     return f"quantized accuracy {_accuracy(logits, data):.2%}, {_epoch_summary(history)}"

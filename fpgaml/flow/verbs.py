@@ -24,6 +24,7 @@ from fpgaml.ir.fixed import Array, FixedPoint, Floats
 
 if TYPE_CHECKING:
     from fpgaml.frontend.read import Reading
+    from fpgaml.frontend.scale_bits import Settled
     from fpgaml.training.compression import Compressed, StageProgress
 
 KerasModel = Any
@@ -64,6 +65,18 @@ def read_model(model: KerasModel, name: str, input_type: FixedPoint, scale_bits:
     from fpgaml.frontend.read import read
 
     return read(model, name=name, input_type=input_type, scale_bits=scale_bits)
+
+
+def settle(
+    model: KerasModel, name: str, input_type: FixedPoint, codes: Array, scale_bits: int | None = None
+) -> Settled | None:
+    """Return the Network with scales of the fewest bits for which nothing differs on `codes`, or of `scale_bits`.
+
+    None if the model has no batch normalization or slope that must be rounded.
+    """
+    from fpgaml.frontend import scale_bits as bits
+
+    return bits.settle(model, name=name, input_type=input_type, codes=codes, stated=scale_bits)
 
 
 def keras_logits(model: KerasModel, data: Dataset, codes: Array) -> Floats:

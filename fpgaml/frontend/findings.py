@@ -38,6 +38,7 @@ class Code(StrEnum):
     NAME_LIES = "name-lies"
     RENAMED = "renamed"
     ROUNDED_TO_A_GRID = "rounded-to-a-grid"
+    SCALE_BITS = "scale-bits"
     CHANGED_ON_READING = "changed-on-reading"
     LEFT_OUT = "left-out"
     SOFTMAX_LEFT_OUT = "softmax-left-out"
@@ -150,6 +151,12 @@ RULES: dict[Code, Rule] = {
         "states the type it rounds to, and is exact from there on; Keras computes something close",
         "rounds to types it guesses, silently",
         "where Keras must be the reference, use what is on a grid: the quantized layer or activation",
+    ),
+    Code.SCALE_BITS: Rule(
+        _INFO,
+        "takes the fewest bits for which nothing differs on the data, and says what that costs",
+        "rounds to fixed<16,6>",
+        "nothing; --scale-bits takes another number",
     ),
     Code.CHANGED_ON_READING: Rule(_INFO, "reads it in another form that computes the same", "may refuse it", "nothing"),
     Code.LEFT_OUT: Rule(_INFO, "leaves it out: it does nothing at inference", "leaves it out", "nothing"),

@@ -22,7 +22,7 @@ import numpy as np
 from fpgaml.errors import FpgamlError, UnsupportedLayer
 from fpgaml.frontend.findings import Code, Finding, Severity, finding
 from fpgaml.frontend.graph import Graph, Node, layer_outputs, walk
-from fpgaml.frontend.read import READERS, Exact, Reading
+from fpgaml.frontend.read import READERS, SCALE_BITS, Exact, Reading
 from fpgaml.ir.accumulate import Interval, intervals
 from fpgaml.ir.fixed import FixedPoint, Floats, Overflow
 from fpgaml.ir.network import Input, Layer
@@ -72,13 +72,15 @@ class _Tolerant(Exact):
         return self.put(Input(made, (), tuple(n or 1 for n in node.shape), STAND_IN))
 
 
-def inspect(model: Any, *, name: str, input_type: FixedPoint, scale_bits: int | None = None) -> Inspection:
-    """Return everything that can be said of `model` without running it."""
+def inspect(
+    model: Any, *, name: str, input_type: FixedPoint, scale_bits: int | None = None, bits: int = SCALE_BITS
+) -> Inspection:
+    """Return everything that can be said of `model` without running it; `scale_bits` and `bits` are as `read` has."""
     try:
         graph = walk(model)
     except UnsupportedLayer as error:
         return _no_graph(model, error)
-    build = _Tolerant(input_type=input_type, scale_bits=scale_bits)
+    build = _Tolerant(input_type=input_type, scale_bits=scale_bits, bits=bits)
     with suppress(FpgamlError):  # of the input; it is kept
         build.read(graph)
     reading: Reading | None = None

@@ -78,25 +78,37 @@ TABLES = TableTypes()
 
 @dataclass(frozen=True)
 class Reading:
-    """A Network with where its layers come from, and where it is not what Keras computes, and why."""
+    """A Network with where its layers come from, and where it is not what Keras computes, and why.
+
+    `alike` names layers as `keras_names` does, those behind a rounding too. `real` has the values that weights had
+    before they were rounded to `scale_bits`, by layer and field.
+    """
 
     network: Network
     keras_names: dict[str, str]
     notes: tuple[str, ...]
     apart: dict[str, str] = field(default_factory=dict)
+    alike: dict[str, str] = field(default_factory=dict)
+    real: dict[str, dict[str, Floats]] = field(default_factory=dict)
 
 
 def read(
-    model: Any, *, name: str, input_type: FixedPoint = PIXEL, scale_bits: int | None = None, tables: TableTypes = TABLES
+    model: Any,
+    *,
+    name: str,
+    input_type: FixedPoint = PIXEL,
+    scale_bits: int | None = None,
+    bits: int = SCALE_BITS,
+    tables: TableTypes = TABLES,
 ) -> Reading:
     """Return the Network that `model` (Sequential or functional, one input, one output) computes.
 
-    scale_bits: bits to round to what is on no grid. None refuses weights with alpha "auto", and takes `SCALE_BITS`
-    for batch normalization and slopes. tables: the types of a float sigmoid or tanh inside the model.
+    scale_bits: bits to round to what is on no grid. None refuses weights with alpha "auto", and takes `bits` for batch
+    normalization and slopes (scale_bits.py finds how many). tables: the types of a float sigmoid or tanh inside.
 
     Raises: UnsupportedLayer for what has no exact meaning; DataError for NaN or infinite weights.
     """
-    build = Exact(input_type=input_type, scale_bits=scale_bits, tables=tables)
+    build = Exact(input_type=input_type, scale_bits=scale_bits, bits=bits, tables=tables)
     build.read(walk(model))
     return build.reading(name)
 
@@ -107,17 +119,21 @@ class Exact(Builder):
 
     input_type: FixedPoint = PIXEL
     scale_bits: int | None = None
+    bits: int = SCALE_BITS
     tables: TableTypes = TABLES
     layers: list[NetworkLayer] = field(default_factory=list)
     ranges: dict[str, Interval] = field(default_factory=dict)
-    keras_names: dict[str, str] = field(default_factory=dict)
+    alike: dict[str, str] = field(default_factory=dict)  # network layers and the Keras layers that they stand for
     early: set[str] = field(default_factory=set)  # nodes whose rounding was brought forward
     apart: dict[str, str] = field(default_factory=dict)  # network layers where Keras computes something else, and why
     beyond: set[str] = field(default_factory=set)  # those, and all that reads them
+    real: dict[str, dict[str, Floats]] = field(default_factory=dict)  # weights before they were rounded
 
     def reading(self, name: str) -> Reading:
         """Return what was read, as a Network of that name."""
-        return Reading(Network(name, tuple(self.layers)), self.keras_names, tuple(self.notes), self.apart)
+        same = {ours: theirs for ours, theirs in self.alike.items() if ours not in self.beyond}
+        network = Network(name, tuple(self.layers))
+        return Reading(network, same, tuple(self.notes), self.apart, self.alike, self.real)
 
     def reader_of(self, node: Node) -> Reader:
         """Return the reader of a node's kind."""
@@ -126,10 +142,9 @@ class Exact(Builder):
         return READERS[node.kind]
 
     def done(self, node: Node, made: list[str]) -> None:
-        """Remember which node has the same output, where that is so."""
-        last = self.outputs[node.name]
-        if node.sources and node.name not in self.early and last not in self.beyond:
-            self.keras_names.setdefault(last, node.name)
+        """Remember which node has the same output, where that is so but for rounding."""
+        if node.sources and node.name not in self.early:
+            self.alike.setdefault(self.outputs[node.name], node.name)
 
     def put(self, layer: NetworkLayer, apart: str = "") -> str:
         """Append a layer and return its name; `apart` says why Keras computes something else, if it does."""
@@ -219,13 +234,14 @@ class Exact(Builder):
         if not all(np.isfinite(values).all() for values in (mean, variance, gamma, beta)):
             raise DataError(f"layer {node.name!r} has NaN or infinite values; train it again", code=Code.BAD_WEIGHTS)
         scale = gamma / np.sqrt(variance + layer.epsilon)
-        bits = self.scale_bits or SCALE_BITS
-        found = rounded(scale, bits), rounded(beta - mean * scale, bits)
+        bits, bias = self.scale_bits or self.bits, beta - mean * scale
+        found = rounded(scale, bits), rounded(bias, bits)
         apart = (
             f"batch normalization in floating point is on no grid: its scale is rounded to {found[0].type} (largest "
             f"change {found[0].change:.2g}), its bias to {found[1].type} ({found[1].change:.2g})"
         )
         made = Affine(self.name(node.name), (source,), *(Weights.of(one.values) for one in found))
+        self.real[made.name] = {"scale": scale, "bias": bias}
         return self.put(made, apart)
 
     # --- means and activations ----------------------------------------------------------------------------------------
@@ -309,8 +325,9 @@ class Exact(Builder):
 
     def relu(self, node: Node, source: str, name: str, slope: float) -> str:
         """Append a ReLU in floating point: its type holds every value, exactly if its slope has few bits."""
-        found, apart = rounded(np.array([slope]), self.scale_bits or SCALE_BITS), ""
+        found, apart = rounded(np.array([slope]), self.scale_bits or self.bits), ""
         if found.change:
+            self.real[name] = {"slope": np.array([slope])}
             apart = f"its slope {slope:g} is on no grid: it is rounded to {found.type} (change {found.change:.2g})"
         slope = float(found.values[0])
         wide = Activation(name, (source,), Function.RELU, FixedPoint(2, 2), slope)
@@ -323,9 +340,12 @@ class Exact(Builder):
         values = np.asarray(node.layer.alpha, np.float64)
         if not np.isfinite(values).all():
             raise DataError(f"layer {node.name!r} has NaN or infinite slopes; train it again", code=Code.BAD_WEIGHTS)
-        found = rounded(values, self.scale_bits or SCALE_BITS)
+        found = rounded(values, self.scale_bits or self.bits)
         slopes, apart = _as_values(found, f"the slopes of layer {node.name!r}")
-        return self.put(PRelu(self.name(node.name), self.sources(node), Weights.of(slopes)), apart)
+        made = PRelu(self.name(node.name), self.sources(node), Weights.of(slopes))
+        if apart:
+            self.real[made.name] = {"slopes": values}
+        return self.put(made, apart)
 
 
 def _as_values(found: Floats | Rounded, where: str) -> tuple[Floats, str]:

@@ -12,6 +12,7 @@ import numpy as np
 from fpgaml.exact import emulate
 from fpgaml.exact.agreement import Agreement, decoded, hold
 from fpgaml.exact.comparison import Comparison, Execution, Executor, float32_limit
+from fpgaml.exact.deviation import off_grid
 from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.fixed import Codes, Floats
 from fpgaml.runs.workspace import Workspace
@@ -71,9 +72,10 @@ def prove(workspace: Workspace, comparison: Comparison) -> Proof:
     """
     network, (built, _) = workspace.network, workspace.built
     golden = decoded(built, workspace.trace(built, workspace.golden_codes))
-    limit = float32_limit(network)
+    reading = json.loads((workspace / "reading.json").read_text(encoding="utf-8"))
+    limit = float32_limit(network, off_grid(network, reading["apart"]))
     why = f"what layer {limit!r} computes can leave what float32 holds exactly" if limit else ""
-    why = why or _apart(workspace)
+    why = why or _apart(reading["apart"])
     layers, counts, failure = {}, {}, ""
     ours = comparison[Executor.EMULATOR].logits
     for side, values in _golden_sides(workspace, comparison).items():
@@ -89,15 +91,14 @@ def prove(workspace: Workspace, comparison: Comparison) -> Proof:
             )
     summary = f"0 of {ours.size:,} logits differ: {Executor.EMULATOR} = {Executor.CSIM}"
     if Executor.QKERAS in layers:
-        short = "float32 limit" if limit else "rounded to a stated grid"
+        short = reading.get("cause") or ("float32 limit" if limit else "rounded to a stated grid")
         unlike = f" ({Executor.QKERAS}: {counts[Executor.QKERAS]:,} differ, {short})"
         summary += unlike if why else f" = {Executor.QKERAS}"
     return Proof(ours.size, layers, why, failure, summary)
 
 
-def _apart(workspace: Workspace) -> str:
+def _apart(apart: Mapping[str, str]) -> str:
     """Return why QKeras is on no grid, by the first such layer; empty if it is."""
-    apart = json.loads((workspace / "reading.json").read_text(encoding="utf-8"))["apart"]
     return next((f"layer {name!r}: {text}" for name, text in apart.items()), "")
 
 

@@ -168,6 +168,38 @@ def test_what_is_rounded_to_a_grid_is_said_and_not_held_against_keras(files, tmp
     assert any(note.startswith("layer 'sig': a sigmoid in floating point is on no grid") for note in made.notes)
 
 
+def test_the_cause_of_a_difference_is_the_true_one(tmp_path):
+    """Sums of the normalization leave 24 bits, but what makes Keras' logits differ is its rounding to 6 bits."""
+    model = with_weights(
+        keras.Sequential(
+            [
+                keras.Input((8,)),
+                qkeras.QDense(6, name="fc", **WEIGHTS),
+                L.BatchNormalization(name="bn"),
+                qkeras.QActivation("quantized_relu(6,2)", name="act"),
+                qkeras.QDense(3, name="out", **WEIGHTS),
+            ]
+        )
+    )
+    model.get_layer("bn").moving_variance.assign(np.linspace(0.3, 1.5, 6))
+    store.save(model, tmp_path / "bn.keras")
+    rng = np.random.default_rng(5)
+    np.save(tmp_path / "codes.npy", rng.integers(0, 256, (300, 8), np.uint8))
+    few = convert_model(tmp_path / "bn.keras", data=tmp_path / "codes.npy", scale_bits=6, base=tmp_path / "few")
+    found = re.fullmatch(
+        r"0 of 900 logits differ: emulator = C simulation \(QKeras: (\d+) differ, rounded to a stated grid\)",
+        few.summary,
+    )
+    assert found
+    assert int(found[1]) > 0
+    assert few.notes[-1].startswith("scales are rounded to 6 bits, as stated; observed: ")
+    auto = convert_model(tmp_path / "bn.keras", data=tmp_path / "codes.npy", base=tmp_path / "auto")
+    assert auto.summary == (
+        "0 of 900 logits differ: emulator = C simulation (QKeras: 0 differ, rounded to a stated grid)"
+    )
+    assert "the fewest that do; observed: 0 of 2,700 values behind casts differ" in auto.notes[-1]
+
+
 def test_a_saved_network_and_images_without_labels(files, tmp_path, monkeypatch, capsys):
     made = convert_model(files / "network.npz", base=tmp_path)
     assert made.summary == "0 of 2,500 logits differ: emulator = C simulation"
