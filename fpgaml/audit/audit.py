@@ -141,7 +141,7 @@ def audit(
     """
     path = model if isinstance(model, Path) else None
     learned = raw.beside(path) if path else None
-    input_type = input_type or (learned.kind if learned else PIXEL)
+    stated = input_type is not None
     title = name or (path.stem if path else str(getattr(model, "name", "model")))
     progress("reading the model")
     if path is not None:
@@ -150,15 +150,22 @@ def audit(
         try:
             model = store.load(path)
         except (FormatError, UnsupportedLayer) as error:
-            return _unreadable(title, error, store.written_layers(path), input_type)
+            return _unreadable(title, error, store.written_layers(path), input_type or PIXEL)
+    from fpgaml.frontend.input_type import propose, rounding
     from fpgaml.frontend.inspection import inspect
     from fpgaml.frontend.scale_bits import settle
 
+    known = input_type or (learned and learned.kind)
+    proposed = None if known or input_scale else propose(model, data, label)
+    input_type = known or proposed or PIXEL
     inspection = inspect(model, name=identifier(title), input_type=input_type, scale_bits=scale_bits)
     shape: Any = _input_shape(model)
     usable = inspection.reading is not None or (against_hls4ml and shape and None not in shape)
-    wanted = simulate or against_hls4ml or (inspection.reading is not None and bool(inspection.reading.real))
-    given = load_images(data, shape, input_type, images, input_scale, label, learned) if usable and wanted else None
+    scales = inspection.reading is not None and bool(inspection.reading.real)
+    wanted = simulate or against_hls4ml or scales or data is not None
+    options: dict[str, Any] = {"classes": _outputs(model), "stated": stated}
+    given_as = shape, input_type, images, input_scale, label, learned
+    given = load_images(data, *given_as, **options) if usable and wanted else None
     errors = any(one.severity is Severity.ERROR for one in inspection.findings)
     settled = None
     if given is not None and not errors and inspection.reading is not None:
@@ -169,6 +176,11 @@ def audit(
             inspection = inspect(model, **asked, scale_bits=scale_bits, bits=settled.bits)
     rows = _rows(inspection) or _keras_rows(model)
     findings = inspection.findings
+    if proposed is not None:
+        text = f"no input type was stated; {proposed} is proposed from the data"
+        findings = (*(one for one in findings if one.code is not Code.INPUT_TYPE), finding(Code.INPUT_TYPE, "", text))
+    if given is not None and (text := rounding(model, given, input_type)):
+        findings = (*findings, finding(Code.INPUT_TYPE, "", text))
     if settled is not None:
         findings = (*findings, finding(Code.SCALE_BITS, "", settled.text))
     found = Audit(title, str(input_type), rows, findings, None)
@@ -183,6 +195,13 @@ def _input_shape(model: Any) -> tuple[int | None, ...]:
     """Return the shape of the one input of a Keras model; empty if it has several."""
     shape = getattr(model, "input_shape", None)
     return tuple(shape[1:]) if isinstance(shape, tuple) else ()
+
+
+def _outputs(model: Any) -> int:
+    """Return how many classes a model tells apart by its outputs; 0 if it has several outputs."""
+    shape = getattr(model, "output_shape", None)
+    sizes = [n or 1 for n in shape[1:]] if isinstance(shape, tuple) else [0]
+    return int(np.prod(sizes))
 
 
 def _unreadable(title: str, error: FpgamlError, layers: list[tuple[str, str, bool]], input_type: FixedPoint) -> Audit:

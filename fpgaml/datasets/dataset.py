@@ -284,7 +284,7 @@ def _labels(samples: Samples, what: str) -> Array:
             "file holds the labels"
         )
     if y.shape[:1] == (count,) and is_one_hot(y):
-        raise DataError(f"{wanted}, not shape {y.shape}; it is one-hot: store y.argmax(axis=1)")
+        y = y.argmax(axis=1)
     if not np.issubdtype(y.dtype, np.integer) and y.dtype.kind not in "US":
         raise DataError(f"{what} must be whole numbers, not {y.dtype}")
     if y.shape not in ((count,), (count, 1)):

@@ -24,9 +24,11 @@ from fpgaml.datasets.raw import RawRows
 from fpgaml.datasets.scaled import scaled_codes
 from fpgaml.datasets.sources import load_source
 from fpgaml.errors import ConfigError, DataError
-from fpgaml.ir.fixed import PIXEL, Array, Codes, FixedPoint
+from fpgaml.ir.fixed import PIXEL, Array, Codes, FixedPoint, grid, smallest
 
 IMAGES = 500  # that a model is run on where nobody says how many
+MNIST_CLASSES = 10
+PROPOSED_BITS = range(8, 17)
 
 
 @dataclass(frozen=True)
@@ -53,21 +55,26 @@ def load_images(
     scale: str | None = None,
     label: str | None = None,
     learned: RawRows | None = None,
+    *,
+    classes: int = 10,
+    stated: bool = False,
 ) -> Images:
-    """Return at most `count` images as codes of `kind`: of a file or set, else MNIST's test images, else random codes.
+    """Return at most `count` images as codes of `kind`: of a file or set, else MNIST's if they fit, else random codes.
 
     With a `scale` such as "1/255" the images are raw integers that the model reads times the scale; the codes are the
-    nearest of `kind`. Real numbers must be on the grid of pixels; those of another type are rounded to it, which
-    `Images.data` says. `label` names the column, array or file of the labels. Where a run kept how its training encoded
-    raw rows and numbered classes, `learned` says, and a file's raw rows become codes in the same way.
+    nearest of `kind`. Real numbers are rounded to a type that was `stated`, and to any but that of pixels, which
+    `Images.data` says. MNIST fits a model of its shape and `classes`. `label` names the column, array or file of the
+    labels. Where a run kept how its training encoded raw rows and numbered classes, `learned` says, and a file's raw
+    rows become codes in the same way.
 
     Raises: DataError if the file's shape or values do not fit the input.
     """
     if source is not None and str(source) not in NAMED:
         if learned is not None and not scale:
             return _as_learned(Path(source), count, label, learned)
-        return _from_file(Path(source), shape, kind, count, scale, label)
-    if source is not None or (shape in ((28, 28, 1), (28, 28), (784,)) and (kind == PIXEL or scale)):
+        return _from_file(Path(source), shape, kind, count, scale, label, stated)
+    fits = shape in ((28, 28, 1), (28, 28), (784,)) and classes == MNIST_CLASSES and (kind == PIXEL or bool(scale))
+    if source is not None or fits:
         found = load_source(str(source or "mnist"))
         pixels = found.x_test[:count]
         _check_shape(str(source), pixels, shape)
@@ -94,7 +101,13 @@ def _check_shape(where: str, array: Array, shape: tuple[int, ...]) -> None:
 
 
 def _from_file(
-    path: Path, shape: tuple[int, ...], kind: FixedPoint, count: int, scale: str | None, label: str | None
+    path: Path,
+    shape: tuple[int, ...],
+    kind: FixedPoint,
+    count: int,
+    scale: str | None,
+    label: str | None,
+    stated: bool,
 ) -> Images:
     contents = read(path, label)
     samples = contents.tested
@@ -116,7 +129,7 @@ def _from_file(
         return Images(array.astype(np.int64), labels, str(path.name), array, how, names)
     if not np.issubdtype(array.dtype, np.floating):
         raise DataError(f"images in {path} must be numbers, not {array.dtype}")
-    codes, off = _rounded(array, path, kind)
+    codes, off = _rounded(array, path, kind, stated)
     said = f"; {off:,} of {array.size:,} values rounded to the grid of {kind}" if off else ""
     return Images(codes, labels, f"{path.name}{said}", array, _encoding(array, shape, kind), names)
 
@@ -156,15 +169,45 @@ def _encoding(values: Array, shape: tuple[int, ...], kind: FixedPoint, scale: st
     return None
 
 
-def _rounded(array: Array, path: Path, kind: FixedPoint) -> tuple[Codes, int]:
+def real_numbers(path: Path, label: str | None) -> Array | None:
+    """Return the samples of a file if they are real numbers that are on the grid of no pixels; else None."""
+    values = read(path, label).tested.values
+    if not np.issubdtype(values.dtype, np.floating) or not np.isfinite(values).all() or not values.size:
+        return None
+    return None if (nearest_of(PIXEL).encode(values) == np.ldexp(values.astype(np.float64), 8)).all() else values
+
+
+def types_for(values: Array) -> tuple[FixedPoint, ...]:
+    """Return types that hold the range of real numbers, of more and more bits; the exact one alone if it is narrow."""
+    with suppress(DataError):
+        codes, fraction = grid(values)
+        exact = smallest(int(codes.min()), int(codes.max()), fraction)
+        if exact.width <= PROPOSED_BITS[-1]:
+            return (exact,)
+    signed = bool(values.min() < 0)
+    top = float(np.abs(values).max())
+    integer = int(np.frexp(top)[1]) + signed
+    return tuple(_holding(values, bits, integer, signed) for bits in PROPOSED_BITS)
+
+
+def _holding(values: Array, bits: int, integer: int, signed: bool) -> FixedPoint:
+    """Return the type of so many bits, with one more in front of the point where the largest value rounds beyond it."""
+    kind = FixedPoint(bits, integer, signed)
+    ends = np.array([values.min(), values.max()], np.float64)
+    held = np.abs(np.rint(np.ldexp(ends, kind.fraction)) - nearest_of(kind).encode(ends)).max() == 0
+    return kind if held else FixedPoint(bits, integer + 1, signed)
+
+
+def _rounded(array: Array, path: Path, kind: FixedPoint, stated: bool) -> tuple[Codes, int]:
     """Return real numbers as the nearest codes, and how many were not on the grid. Raises: DataError."""
     exact = np.ldexp(array.astype(np.float64), kind.fraction)
     codes = nearest_of(kind).encode(array)
     wrong = codes != exact
     beyond = np.abs(codes - exact) > 0.5
-    if not (beyond if kind != PIXEL else wrong).any():
+    free = stated or kind != PIXEL
+    if not (beyond if free else wrong).any():
         return codes, int(wrong.sum())
-    if kind != PIXEL:
+    if free:
         raise DataError(
             f"images in {path} have values from {array.min():g} to {array.max():g}, which leave the range of {kind}, "
             f"{kind.decode(kind.low):g} to {kind.decode(kind.high):g}; state a wider --input-type"
@@ -190,7 +233,7 @@ def _labels(samples: Samples, path: Path, count: int) -> tuple[Codes | None, tup
     total = len(samples.values)
     wanted = f"labels in {path} must be one whole number for each of its {total} images"
     if labels.shape[:1] == (total,) and is_one_hot(labels):
-        raise DataError(f"{wanted}, not {labels.dtype} of shape {labels.shape}; they are one-hot: store argmax(axis=1)")
+        labels = labels.argmax(axis=1)
     if labels.dtype.kind in "US":
         words, numbers = np.unique(labels, return_inverse=True)
         return numbers[:count].astype(np.int64), tuple(map(str, words))

@@ -79,6 +79,7 @@ class _Source:
     keras: Any = None
     keras_names: dict[str, str] = field(default_factory=dict)
     keras_output: str = ""
+    proposed: bool = False  # the type of its input, from the data
     cause: str = ""  # why Keras' values differ, if they do where scales are rounded
 
 
@@ -110,10 +111,10 @@ def convert_model(
         check_identifier(name, "run")
     with tempfile.TemporaryDirectory(prefix="fpgaml-convert-") as folder, keras_noise(Path(folder) / "log"):
         learned = raw.beside(Path(model))
-        source = _open(Path(model), name, input_type, scale_bits, learned)
+        source = _open(Path(model), name, input_type, scale_bits, learned, data, label, input_scale)
         card = _card(source.network.name, Path(model), design or {}, base)
-        images = _images(source.network, data, input_scale, label, learned)
-        source = _settled(source, images, scale_bits)
+        images = _images(source.network, data, input_scale, label, learned, stated=input_type is not None)
+        source = _rounded(_settled(source, images, scale_bits), images)
         built, wanted = as_built(card, source.network)
         check_design(built, wanted)
         tensor_types(built)  # refuses accumulators wider than any type
@@ -135,9 +136,16 @@ def convert_model(
 
 
 def _open(
-    path: Path, name: str | None, input_type: FixedPoint | None, scale_bits: int | None, learned: RawRows | None
+    path: Path,
+    name: str | None,
+    input_type: FixedPoint | None,
+    scale_bits: int | None,
+    learned: RawRows | None,
+    data: Path | str | None = None,
+    label: str | None = None,
+    scale: str | None = None,
 ) -> _Source:
-    """Read a model's file."""
+    """Read a model's file; without a type of its input, one is proposed from the data if they are real numbers."""
     if path.is_dir() or (path.exists() and path.suffix not in (*KERAS, ".npz")):
         raise DataError(f"{path} must be the file of a Keras model (.keras, .h5) or of a Network (.npz)")
     if not path.exists():
@@ -151,9 +159,14 @@ def _open(
             )
         return _Source(replace(network, name=name or network.name))
     from fpgaml.frontend import store
+    from fpgaml.frontend.input_type import propose
 
-    title, kind = name or identifier(path.stem), input_type or (learned.kind if learned else PIXEL)
-    return _read(store.load(path), title, kind, scale_bits)
+    title, kind, model = name or identifier(path.stem), input_type or (learned and learned.kind), store.load(path)
+    if kind is not None or scale:
+        return _read(model, title, kind or PIXEL, scale_bits)
+    proposed = propose(model, data, label)
+    source = _read(model, title, proposed or PIXEL, scale_bits)
+    return replace(source, proposed=proposed is not None)
 
 
 def _read(model: Any, title: str, kind: FixedPoint, scale_bits: int | None, **bits: int) -> _Source:
@@ -176,7 +189,20 @@ def _settled(source: _Source, images: Images, scale_bits: int | None) -> _Source
     if settled is None:
         return source
     found = _read(source.keras, source.network.name, source.network.input.type, scale_bits, bits=settled.bits)
-    return replace(found, notes=(*found.notes, settled.text), cause=settled.cause)
+    notes = (*found.notes, settled.text)
+    return replace(found, notes=notes, cause=settled.cause, proposed=source.proposed)
+
+
+def _rounded(source: _Source, images: Images) -> _Source:
+    """Return the same with what is to be said of real numbers that were rounded to the type of its input."""
+    if source.keras is None:
+        return source
+    from fpgaml.frontend.input_type import rounding
+
+    kind = source.network.input.type
+    proposed = (f"no input type was stated; {kind} is proposed from the data",) if source.proposed else ()
+    said = rounding(source.keras, images, kind)
+    return replace(source, notes=(*source.notes, *proposed, *((said,) if said else ())))
 
 
 def _card(name: str, model: Path, design: Mapping[str, Any], base: Path | None) -> RunCard:
@@ -186,12 +212,19 @@ def _card(name: str, model: Path, design: Mapping[str, Any], base: Path | None) 
 
 
 def _images(
-    network: Network, data: Path | str | None, scale: str | None, label: str | None, learned: RawRows | None
+    network: Network,
+    data: Path | str | None,
+    scale: str | None,
+    label: str | None,
+    learned: RawRows | None,
+    *,
+    stated: bool = False,
 ) -> Images:
     """Return the images to simulate. Raises: DataError if they or their labels do not fit the network."""
     kind, count = network.input.type, IMAGES if data is None else sys.maxsize
-    images = load_images(data, network.input.dims, kind, count, scale, label, learned)
     outputs = max(2, int(np.prod(network.shapes[network.output.name])))
+    given = network.input.dims, kind, count, scale, label, learned
+    images = load_images(data, *given, classes=outputs, stated=stated)
     if images.labels is not None and not 0 <= images.labels.min() <= images.labels.max() < outputs:
         raise DataError(
             f"labels in {images.data} must be 0 to {outputs - 1}, one for each output of the model, not "

@@ -110,6 +110,16 @@ def test_npz(tmp_path):
         load("my.npz", tmp_path)
 
 
+def test_labels_one_hot_are_the_place_of_the_one(tmp_path):
+    plain, hot = tiny(), tiny()
+    hot["y_train"], hot["y_test"] = np.eye(2)[plain["y_train"]], np.eye(2, dtype=bool)[plain["y_test"]]
+    np.savez(tmp_path / "plain.npz", **plain)
+    np.savez(tmp_path / "hot.npz", **hot)
+    one, other = (load(name, tmp_path) for name in ("plain.npz", "hot.npz"))
+    np.testing.assert_array_equal(one.y_train, other.y_train)
+    np.testing.assert_array_equal(one.y_test, other.y_test)
+
+
 def test_missing_sources(tmp_path):
     for source, message in (
         (
@@ -166,8 +176,7 @@ STRANGE = [
      "1; number the classes 0, 1, 2, ..."),
     ({"y_train": np.array([0, 1, 50_000, 0, 1, 0])}, "labels must be 0 to 50000 without gaps, but no training image "
      "has label 2; number the classes 0, 1, 2, ..."),
-    ({"y_train": np.eye(6, dtype=int)}, "y_train must have one label for each of the 6 images, not shape (6, 6); it "
-     "is one-hot: store y.argmax(axis=1)"),
+    ({"y_train": 2 * np.eye(6, dtype=int)}, "y_train must have one label for each of the 6 images, not shape (6, 6)"),
     ({"y_train": np.zeros(6, int)}, "labels must be of two or more classes, not only 0"),
     ({"y_test": np.array([0, 1, 2, 0])}, "test labels must be among the training labels; 2 is not"),
 ]  # fmt: skip

@@ -327,11 +327,23 @@ def test_data_that_do_not_fit(files, tmp_path):
     assert refused(DataError, model, tmp_path, data=data) == (
         "labels in d.npz must be 0 to 3, one for each output of the model, not 0 to 4"
     )
-    np.savez(data, x_test=np.zeros((4, 8), np.uint8), y_test=np.eye(4))
+    np.savez(data, x_test=np.zeros((4, 8), np.uint8), y_test=np.eye(4) / 2)
     assert refused(DataError, model, tmp_path, data=data) == (
-        f"labels in {data} must be one whole number for each of its 4 images, not float64 of shape (4, 4); "
-        "they are one-hot: store argmax(axis=1)"
+        f"labels in {data} must be one whole number for each of its 4 images, not float64 of shape (4, 4)"
     )
+
+
+def test_standardized_features_and_labels_one_hot(files, tmp_path, monkeypatch, capsys):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "d.npz", x_test=rng.normal(size=(40, 8)), y_test=np.eye(4)[rng.integers(0, 4, 40)])
+    line = ("convert", files / "two-branches.keras", "--data", tmp_path / "d.npz", "-o", tmp_path)
+    assert command(monkeypatch, *line) == 0
+    kind = load(tmp_path / "two_branches/network.npz").input.type
+    printed = capsys.readouterr().out
+    assert f"\nnote: no input type was stated; {kind} is proposed from the data\n" in printed
+    assert f"\nnote: 320 of 320 input values are rounded to {kind}, by at most " in printed
+    assert "; the class of 0 of 40 samples changes\n" in printed
+    assert ", accuracy " in printed
 
 
 def test_folders_that_are_not_ours_to_write(files, copy, tmp_path):
