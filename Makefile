@@ -19,8 +19,8 @@ test: .venv/dev
 	$(BIN)/python -m pytest -n auto --dist loadscope
 
 # What compiles C++, runs the steps or loads Keras.
-SLOW := audit cli/test_app.py datasets/test_download.py flow frontend ir/test_ap_fixed.py project runs test_hunt.py training \
-  backend/test_csim.py backend/test_hls4ml.py
+SLOW := audit backend/test_csim.py backend/test_explore.py backend/test_hls4ml.py cli/test_app.py cli/test_every_command.py cli/test_learning.py \
+  datasets/test_download.py estimate/laboratory flow frontend ir/test_ap_fixed.py project runs test_documents.py test_hunt.py training
 
 test-fast: .venv/dev
 	$(BIN)/python -m pytest -n auto --dist loadfile $(addprefix --ignore=tests/,$(SLOW))
