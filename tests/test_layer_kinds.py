@@ -224,9 +224,7 @@ def test_a_new_kind_is_told_all_it_lacks():
     )
 
 
-ASKED = [  # an Activation alone can be left out or merged; hls4ml treats a depthwise kernel apart, and types of repeats
-    ("backend/lowering.py", "Upsample"),
-    ("backend/lowering.py", "Upsample"),
+ASKED = [  # an Activation alone can be left out or merged; hls4ml treats a depthwise kernel apart
     ("backend/lowering.py", "DepthwiseConv"),
     ("backend/readback.py", "Activation"),
     ("exact/comparison.py", "Activation"),

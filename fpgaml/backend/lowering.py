@@ -133,9 +133,9 @@ def casts_before(layer: Layer, types: Mapping[str, FixedPoint], network: Network
 
 def _result_type(layer: Layer, types: Mapping[str, FixedPoint], network: Network) -> FixedPoint:
     """Return the type of a layer's output in the C++: hls4ml repeats values in the very type, rounding mode and all."""
-    repeated = {source for one in network if isinstance(one, Upsample) for source in (one.name, *one.sources)}
+    repeated = {source for one in network if one.repeats for source in (one.name, *one.sources)}
     origin = layer
-    while layer.name in repeated and (isinstance(origin, Upsample) or origin.renames):
+    while layer.name in repeated and (origin.repeats or origin.renames):
         origin = network[origin.sources[0]]
     return types[origin.name]
 

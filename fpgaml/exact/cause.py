@@ -20,7 +20,7 @@ import numpy as np
 from fpgaml.errors import DataError
 from fpgaml.exact.emulate import Place, divide, pool_counts, prepare
 from fpgaml.ir.accumulate import codes_before_cast, intervals
-from fpgaml.ir.fixed import Codes, FixedPoint, Floats, Overflow, Rounding, grid
+from fpgaml.ir.fixed import FLOAT32_EXACT, Codes, FixedPoint, Floats, Overflow, Rounding, grid
 from fpgaml.ir.network import (
     Activation,
     AveragePool,
@@ -36,7 +36,6 @@ from fpgaml.ir.network import (
 
 FEW = 8  # images on which a hypothesis is tried before it is held against all
 PRODUCTS = 200_000_000  # single products that are recomputed at most
-FLOAT32_EXACT = 1 << 24  # every integer up to this is a float32
 
 
 class Cause(StrEnum):

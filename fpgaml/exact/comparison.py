@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fpgaml.errors import DataError
-from fpgaml.exact.cause import FLOAT32_EXACT, Cause, Diagnosis, case_of, diagnose
+from fpgaml.exact.cause import Cause, Diagnosis, case_of, diagnose
 from fpgaml.ir.accumulate import Interval, intervals, tensor_types
-from fpgaml.ir.fixed import Array, Codes, Floats
+from fpgaml.ir.fixed import FLOAT32_EXACT, Array, Codes, Floats
 from fpgaml.ir.network import Activation, Layer, Network
 
 EXAMPLES = 5

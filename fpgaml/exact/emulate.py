@@ -29,7 +29,7 @@ from threadpoolctl import threadpool_limits
 
 from fpgaml.errors import DataError, UnsupportedLayer
 from fpgaml.ir.accumulate import Interval, before_cast, intervals
-from fpgaml.ir.fixed import ROUND_IN_PLACE, Codes, FixedPoint, Integers, Overflow
+from fpgaml.ir.fixed import FLOAT32_EXACT, FLOAT64_EXACT, ROUND_IN_PLACE, Codes, FixedPoint, Integers, Overflow
 from fpgaml.ir.network import (
     Activation,
     Add,
@@ -161,7 +161,7 @@ class Emulator:
 def word(*ranges: Interval) -> Word:
     """Return the fastest number type in which every integer of these intervals is exact."""
     size = max(i.size for i in ranges)
-    return np.float32 if size < 1 << 24 else np.float64 if size < 1 << 53 else np.int64
+    return np.float32 if size < FLOAT32_EXACT else np.float64 if size < FLOAT64_EXACT else np.int64
 
 
 def working_size(layer: Layer, place: Place) -> int:

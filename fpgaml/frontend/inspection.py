@@ -24,11 +24,10 @@ from fpgaml.frontend.findings import Code, Finding, Severity, finding
 from fpgaml.frontend.graph import Graph, Node, layer_outputs, walk
 from fpgaml.frontend.read import READERS, SCALE_BITS, Exact, Reading
 from fpgaml.ir.accumulate import Interval, intervals
-from fpgaml.ir.fixed import FixedPoint, Floats, Overflow
+from fpgaml.ir.fixed import FLOAT32_EXACT, FixedPoint, Floats, Overflow
 from fpgaml.ir.network import Input, Layer
 
 STAND_IN = FixedPoint(16, 6)  # of what a refused layer would give; never shown
-FLOAT32_EXACT = 1 << 24
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ Numbers = NDArray[np.float64] | NDArray[np.int64] | NDArray[np.uint64]
 
 Mode = TypeVar("Mode", bound=StrEnum)
 
+FLOAT32_EXACT, FLOAT64_EXACT = 1 << 24, 1 << 53  # every integer up to this is a number of that type
 MAX_WIDTH = 63  # codes live in int64 and one bit is kept for the sign of unsigned values
 
 

@@ -116,6 +116,7 @@ class Layer:
     arity: ClassVar[int | None] = 1  # None: two or more
     result: ClassVar[Result]
     renames: ClassVar[bool] = False  # gives the same values in the same order: no hardware
+    repeats: ClassVar[bool] = False  # gives each value several times, in the type in which it comes
     learned: ClassVar[bool] = True  # its weight arrays, if any, are parameters; False: they are results, written out
 
     @property
@@ -429,6 +430,7 @@ class Upsample(Layer):
 
     factors: Shape
     result: ClassVar[Result] = Result.MOVED
+    repeats: ClassVar[bool] = True
 
     def shape(self, *inputs: Shape) -> Shape:
         *spatial, channels = inputs[0]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fpgaml.runs.proof import Proof
     from fpgaml.runs.workspace import Workspace
 
-STACK = ("fpgaml", "tensorflow", "keras", "qkeras-v3", "hls4ml", "numpy", "matplotlib")
+RECORDED = ("fpgaml", "tensorflow", "keras", "qkeras-v3", "hls4ml", "numpy", "matplotlib")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def gather(workspace: Workspace) -> Facts:
         "training": {name: asdict(training_record(history)) for name, history in histories.items()},
         "design": asdict(design_record(network, design)),
         "steps": [{"step": name, **done} for name, done in workspace.state.items()],
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in STACK},
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in RECORDED},
         "digests": {"network": network.digest, "data": data.digest}
         | {name: digest for done in workspace.state.values() for name, digest in done["made"].items()},
     }
