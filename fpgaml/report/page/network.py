@@ -13,6 +13,7 @@ from fpgaml.ir.accumulate import Interval, before_cast, intervals
 from fpgaml.ir.fixed import FLOAT64_EXACT, Codes, FixedPoint, Integers
 from fpgaml.ir.network import Layer, Network, pack
 
+KINDS = ("u1", "i1", "u2", "i2", "u4", "i4", "i8")  # of integers, narrowest first
 SPARE = 8  # times the largest integer of a layer: what rounding and a mean add to it
 
 
@@ -41,9 +42,9 @@ def network_record(network: Network, *, weights: bool = True) -> dict[str, Any]:
 def codes_record(codes: Integers) -> dict[str, Any]:
     """Return an array of codes as {shape, kind, base64}: integers of `kind` (u1, i2, ...), little-endian, row-major."""
     low, high = (int(codes.min()), int(codes.max())) if codes.size else (0, 0)
-    kind = np.result_type(np.min_scalar_type(low), np.min_scalar_type(high)).newbyteorder("<")
-    text = base64.b64encode(np.ascontiguousarray(codes, kind).tobytes()).decode()
-    return {"shape": list(codes.shape), "kind": f"{kind.kind}{kind.itemsize}", "base64": text}
+    kind = next(kind for kind in KINDS if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
+    text = base64.b64encode(np.ascontiguousarray(codes, f"<{kind}").tobytes()).decode()
+    return {"shape": list(codes.shape), "kind": kind, "base64": text}
 
 
 def _is_big(layer: Layer, ranges: Mapping[str, Interval]) -> bool:
