@@ -145,7 +145,8 @@ const exact = (() => {
       return codes;
     },
     Activation(layer, [x], same) {
-      const [code, finer] = layer.function === "relu" ? layer.slope_code : [1, 0];
+      let code = layer.function === "relu" ? layer.slope : 1, finer = 0;
+      for (; !Number.isInteger(code); finer++) code *= 2;  // a slope is exact in few bits
       const slope = same(code), lift = power(finer, same), zero = same(0);
       const cast = caster(layer.type, x.fraction + finer, same);
       return Array.from(x.codes, same).map(value => cast(value < zero ? value * slope : value * lift));

@@ -33,8 +33,6 @@ def network_record(network: Network, *, weights: bool = True) -> dict[str, Any]:
             "words": layer.words,
             "big": _is_big(layer, ranges),
         }
-        if "slope" in found:
-            found["slope_code"] = list(layer.slope_code)
         layers.append(found)
     return {"name": network.name, "layers": layers, "runs": weights}
 
