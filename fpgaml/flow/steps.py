@@ -7,7 +7,7 @@
     csim       the C++ on all test images                    csim.npz
     estimate   latency and resources before synthesis        estimate.json
     compare    QKeras and the C++ against the emulator       comparison.json
-    report     what a person reads                           report.md, report.json, figures/
+    report     what a person reads                           report.html, report.md, report.json, figures/
 
 The golden vector travels: test images and the emulator's codes for every layer, made once by `quantize`, are what Keras
 and the C++ are held against in `compare`. A step imports what it works with when it is done: a run in which nothing
@@ -314,7 +314,7 @@ STEPS = (
             "comparison.json", "profile.json", "estimate.json", "network.npz", "csim.npz", "float_history.json",
             "quantized_history.json", "stages.json", "float_logits.npy", "quantized_logits.npy",
         ),
-        ("report.md", "report.json", "figures"),
+        ("report.html", "report.md", "report.json", "figures"),
         ("data", "model", "training", "compress", "compression", "quantization", "design", "output"),
         ("matplotlib",),
     ),

@@ -1,4 +1,4 @@
-"""From the files of a run to report.md, report.json and figures: reading and drawing, no computing of results.
+"""From the files of a run to report.html, report.md, report.json and figures: reading and drawing, no computing.
 
 matplotlib is imported when something is drawn, and not before.
 """
@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 
 
 def write_report(workspace: Workspace) -> str:
-    """Write report.md, report.json and figures/ of a run; return one line that says where."""
+    """Write report.html, report.md, report.json and figures/ of a run; return one line that says where."""
     from fpgaml.report import figures, results
+    from fpgaml.report.page import report_page
 
     facts = results.gather(workspace)
     drawn = figures.draw_all(workspace, facts)
     text = json.dumps(facts.record, indent=1)
     workspace.write("report.json", lambda path: path.write_text(text, encoding="utf-8"))
-    page = _environment().get_template("report.md.j2").render(**facts.record, figures=drawn)
-    workspace.write("report.md", lambda path: path.write_text(page, encoding="utf-8"))
-    return f"report.md, report.json, {len(drawn)} figures"
+    markdown = _environment().get_template("report.md.j2").render(**facts.record, figures=drawn)
+    workspace.write("report.md", lambda path: path.write_text(markdown, encoding="utf-8"))
+    page = report_page(workspace, facts, markdown)
+    workspace.write("report.html", lambda path: path.write_text(page, encoding="utf-8"))
+    return f"report.html, report.md, report.json, {len(drawn)} figures"
 
 
 def _environment() -> Environment:

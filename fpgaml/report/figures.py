@@ -21,7 +21,7 @@ from fpgaml.report import classification
 from fpgaml.report.estimates import cost_by_layer
 from fpgaml.report.profile_figures import draw_profile
 from fpgaml.report.results import Facts
-from fpgaml.report.style import BLUE, GREEN, GREY, GRID, ORANGE
+from fpgaml.report.style import BLUE, GREEN, GREY, GRID, ON_PALE, ORANGE
 
 if TYPE_CHECKING:
     from fpgaml.runs.workspace import Workspace
@@ -153,7 +153,7 @@ def confusion(facts: Facts) -> Drawing:
         for (row, column), count in np.ndenumerate(matrix):
             if count:
                 right = row == column
-                color = GREY if right else "black"
+                color = GREY if right else ON_PALE
                 ax.text(
                     column,
                     row,

@@ -26,7 +26,7 @@ from fpgaml.precision.histogram import LEVELS, Statistics
 from fpgaml.precision.profile import Profile, Role, TensorProfile
 from fpgaml.precision.sweep import Sweep
 from fpgaml.report.classification import class_ticks
-from fpgaml.report.style import BLUE, GREY, GRID, ORANGE, RED
+from fpgaml.report.style import BLUE, GREY, GRID, ON_PALE, ORANGE, RED
 
 BAND = "#e4ebe0"  # of what a type holds
 LEAST = -24  # smallest power of two that is drawn
@@ -102,7 +102,7 @@ def bit_use(profile: Profile) -> Drawing:
         for column in np.flatnonzero(shares[row] == 0):
             ax.text(int(column), row, "\N{MULTIPLICATION SIGN}", ha="center", va="center", color=RED, fontsize=9)
         if tensor.type.signed:
-            color = "white" if tensor.bit_use[-1] > 0.25 else "black"
+            color = "white" if tensor.bit_use[-1] > 0.25 else ON_PALE
             ax.text(top - tensor.type.integer, row, "±", ha="center", va="center", color=color, fontsize=9)
     ax.axvline(top - 0.5, color="black", lw=1)
     exponents = range(top - 1, bottom - 1, -1)
@@ -135,7 +135,7 @@ def overflow_map(profile: Profile, noun: str = "image", classes: Sequence[str] =
     image = ax.imshow(shares, cmap="Oranges", vmin=0, vmax=1.15 * shares.max() or 1.0, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
         text = "0" if share == 0 else f"{share:.2g}" if share >= 0.01 else "<.01"
-        color = GREY if share == 0 else "white" if share > 0.7 * shares.max() else "black"
+        color = GREY if share == 0 else "white" if share > 0.7 * shares.max() else ON_PALE
         ax.text(column, row, text, ha="center", va="center", fontsize=8, color=color)
     class_ticks(ax, names or ["all"])
     ax.set_yticks(range(len(tensors)), [f"{t.name}  {_short(t.type)}" for t in tensors], fontsize=8)
@@ -186,7 +186,7 @@ def sweep_map(sweep: Sweep) -> Drawing:
     best = sweep.best
     for (row, column), share in np.ndenumerate(shares):
         found = (sweep.widths[row], sweep.integers[column]) == (best.width, best.integer)
-        color = "black" if norm(share) > 0.5 else "white"
+        color = ON_PALE if norm(share) > 0.5 else "white"
         ax.text(
             column,
             row,

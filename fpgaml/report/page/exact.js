@@ -221,7 +221,7 @@ const exact = (() => {
     const found = {};
     for (const layer of net.layers) {
       const same = layer.big ? whole : number;
-      const made = layer.kind === "Input" ? codes : kinds[layer.kind](layer, layer.sources.map(s => found[s]), same);
+      const made = layer.kind === "Input" ? codes.slice() : kinds[layer.kind](layer, layer.sources.map(s => found[s]), same);
       found[layer.name] = { shape: layer.shape, fraction: layer.fraction, low: layer.low, codes: made };
     }
     return found;
