@@ -93,7 +93,7 @@ def closing_table(console: Console, workspace: Workspace) -> None:
     if record["note"]:
         console.print(f"[bold yellow]{record['note']}[/]\n")
     console.print(table)
-    console.print(f"\nreport: {workspace / 'report.md'}", soft_wrap=True)
+    console.print(f"\nreport: {workspace / 'report.html'}", soft_wrap=True)
     run = workspace.folder
     next_commands(
         console,

@@ -1,63 +1,30 @@
 """The network in the page: its code, in a real browser, gives the codes of the emulator."""
 
 import base64
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
+from fpgaml.datasets.dataset import load
 from fpgaml.errors import ConfigError
 from fpgaml.exact import emulate
 from fpgaml.ir.accumulate import intervals
 from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
 from fpgaml.ir.network import Activation, AveragePool, Dense, Function, Input, Network, PRelu, Upsample, Weights
+from fpgaml.ir.saving import load as load_network
 from fpgaml.report.page.network import codes_record, network_record
 from tests.networks import cnn, codes_for, mlp
+from tests.pages import ROOT, TRACE, any_codes, differing, opened
 from tests.random_networks import chains
 from tests.report.browser import launched
-
-CODE = Path(emulate.__file__).parents[1] / "report" / "page" / "exact.js"
-TRACE = """([net, images]) => {
-    exact.unpack(net);
-    const input = exact.decoded(images), size = input.length / images.shape[0];
-    return Array.from({length: images.shape[0]}, (_, at) => {
-        const found = exact.trace(net, input.slice(at * size, (at + 1) * size));
-        return Object.fromEntries(Object.entries(found).map(([name, y]) => [name, Array.from(y.codes, String)]));
-    });
-}"""
 
 
 @pytest.fixture(scope="module")
 def page():
     for browser in launched():
-        page = browser.new_page()
-        page.set_content(f"<script>{CODE.read_text(encoding='utf-8')}; window.exact = exact;</script>")
-        yield page
-
-
-def differing(page, network, codes):
-    """Return how many codes of any layer are not the emulator's, and how many were compared."""
-    ours = emulate.trace(network, codes)
-    theirs = page.evaluate(TRACE, [network_record(network), codes_record(codes)])
-    count = total = 0
-    for at, found in enumerate(theirs):
-        assert list(found) == [layer.name for layer in network]
-        for name, values in found.items():
-            expected = ours[name][at].ravel().tolist()
-            assert len(values) == len(expected)
-            count += sum(int(a) != b for a, b in zip(values, expected, strict=True))
-            total += len(values)
-    return count, total
-
-
-def any_codes(network, count, seed):
-    """Return random codes of a network's input, the lowest and the highest among them."""
-    kind, dims = network.input.type, network.input.dims
-    codes = np.random.default_rng(seed).integers(kind.low, kind.high + 1, (count, *dims))
-    codes[0], codes[1] = kind.low, kind.high
-    return codes
+        yield opened(browser)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -82,6 +49,13 @@ def test_small_networks(make, page):
     count, total = differing(page, made, codes_for(made, 20))
     assert count == 0
     assert total > 20 * 30
+
+
+@pytest.mark.parametrize("name", ["mnist_mlp", "mnist_mlp_small", "mnist_cnn"])
+def test_trained_networks(name, page):
+    made = load_network(ROOT / "models" / "trained" / name / "network.npz")
+    images = np.concatenate([load("mnist").x_test[:6], any_codes(made, 3, 0)])
+    assert differing(page, made, images)[0] == 0
 
 
 @pytest.mark.parametrize("rounding", Rounding)

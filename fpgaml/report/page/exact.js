@@ -78,10 +78,12 @@ const exact = (() => {
       }
   }
 
-  function aligned(layer, x, kernel, bias, same) {         // weights on the grid of the sums
+  function aligned(layer, x, kernel, bias, same) {         // weights on the grid of the sums, found once
+    if (layer.aligned) return layer.aligned;
     const up = power(layer.fraction - x.fraction - kernel.type.fraction, same);
     const lift = power(layer.fraction - bias.type.fraction, same);
-    return [Array.from(kernel.codes, w => same(w) * up), Array.from(bias.codes, b => same(b) * lift)];
+    const fast = codes => (same === whole ? codes : Float64Array.from(codes));
+    return (layer.aligned = [fast(Array.from(kernel.codes, w => same(w) * up)), fast(Array.from(bias.codes, b => same(b) * lift))]);
   }
 
   /* --- what each kind of layer does: (layer, its inputs, the kind of number) -> codes ------------------------------- */
