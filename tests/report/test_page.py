@@ -178,11 +178,11 @@ def test_an_image_file_of_another_size_is_scaled_and_said(opened, tmp_path):
     (tmp_path / "b.png").write_bytes(b"no image")
     tab = opened(written(tmp_path))
     tab.set_input_files("#file", tmp_path / "a.png")
-    tab.wait_for_function("document.getElementById('told').textContent !== ''")
+    tab.locator("#told", has_text="scaled").wait_for()
     assert tab.inner_text("#told") == "An image of 40 x 56: scaled to 28 x 28."
     assert max(traced(tab, "image")) == 255
     tab.set_input_files("#file", tmp_path / "b.png")
-    tab.wait_for_function("document.getElementById('told').textContent.startsWith('This')")
+    tab.locator("#told", has_text="no image").wait_for()
     assert tab.inner_text("#told") == "This file is no image that a browser reads."
 
 
