@@ -51,19 +51,19 @@ RESERVED = frozenset(
 )
 # hls4ml keeps a layer's output among its settings, under the layer's name: these are names of settings.
 SETTINGS = frozenset(
-    """accum_t activation algorithm align_corners apply_reset_gate axis bias bias_t class_name     conv_implementation count_pad crop_bottom crop_left crop_right crop_top data_format data_reader depth_multiplier
-    depthwise depthwise_accum_t depthwise_result_t depthwise_reuse_factor depthwise_t direction embeddings embeddings_t
-    epsilon_power_of_10 equation exp_table exp_table_t expression filt_height filt_width implementation
-    in_height in_width index index_t inp_shape input_layers input_shape inputs inv_inp_t inv_table inv_table_t
-    layer_list lut_functions n_chan n_filt n_in n_inner n_out n_outer n_partitions n_symbols n_time_steps
-    name narrow op out_height out_shape out_width output_layers output_shape outputs pad_bottom pad_left pad_right
-    pad_top parallelization_factor param param_t part pass_initial_states perm perm_str pointwise
-    pointwise_accum_t pointwise_reuse_factor pointwise_t pool_height pool_op pool_width precision quantizer
-    recurrent_activation recurrent_bias recurrent_bias_t recurrent_reuse_factor recurrent_weight recurrent_weight_t
-    result_t return_sequences return_state reuse_factor rounding_mode scale scale_t seq_len shift shift_t signed skip
-    slope slope_t strategy stride_height stride_width table table_range_power2 table_size table_t target_shape
-    time_major time_step_loop_parallelism trace use_beta use_gamma value vocab_size weight weight_t
-    wrapped_layer""".split()
+    """accum_t activation algorithm align_corners apply_reset_gate axis bias bias_t class_name conv_implementation
+    count_pad crop_bottom crop_left crop_right crop_top data_format data_reader depth_multiplier depthwise
+    depthwise_accum_t depthwise_result_t depthwise_reuse_factor depthwise_t direction embeddings embeddings_t
+    epsilon_power_of_10 equation exp_table exp_table_t expression filt_height filt_width implementation in_height
+    in_width index index_t inp_shape input_layers input_shape inputs inv_inp_t inv_table inv_table_t layer_list
+    lut_functions n_chan n_filt n_in n_inner n_out n_outer n_partitions n_symbols n_time_steps name narrow op
+    out_height out_shape out_width output_layers output_shape outputs pad_bottom pad_left pad_right pad_top
+    parallelization_factor param param_t part pass_initial_states perm perm_str pointwise pointwise_accum_t
+    pointwise_reuse_factor pointwise_t pool_height pool_op pool_width precision quantizer recurrent_activation
+    recurrent_bias recurrent_bias_t recurrent_reuse_factor recurrent_weight recurrent_weight_t result_t
+    return_sequences return_state reuse_factor rounding_mode scale scale_t seq_len shift shift_t signed skip slope
+    slope_t strategy stride_height stride_width table table_range_power2 table_size table_t target_shape time_major
+    time_step_loop_parallelism trace use_beta use_gamma value vocab_size weight weight_t wrapped_layer""".split()
 )
 PROJECTS = frozenset(
     {"myproject"}
