@@ -254,8 +254,6 @@ def _mode(kind: type[Mode], text: str, whole: str) -> Mode:
 def _grows(rounding: Rounding, negative: NDArray[np.bool_], whole: Numbers, rest: Numbers, half: Any) -> Any:
     """Return whether a number's truncated size `whole` grows by one for what was cut off: all the modes differ in."""
     match rounding:
-        case Rounding.TRN:
-            return negative & (rest > 0)
         case Rounding.TRN_ZERO:
             return False
         case Rounding.RND:
@@ -266,7 +264,7 @@ def _grows(rounding: Rounding, negative: NDArray[np.bool_], whole: Numbers, rest
             return rest >= half
         case Rounding.RND_ZERO:
             return rest > half
-        case Rounding.RND_CONV:
+        case _:  # RND_CONV; TRN has forms of its own
             return (rest > half) | ((rest == half) & (whole % 2 == 1))
 
 

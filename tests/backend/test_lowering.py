@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fpgaml.backend.lowering import entry_of, lower
+from fpgaml.backend.lowering import entry_of, lower, mean_type, slope_type
 from fpgaml.errors import ConfigError, UnsupportedLayer
 from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
 from fpgaml.ir.network import (
@@ -211,6 +211,21 @@ def test_upsampling_is_refused_where_the_scale_of_the_cpp_is_too_coarse(size, fa
     )
 
 
+def test_upsampling_is_refused_if_one_axis_of_two_is_too_long():
+    with pytest.raises(UnsupportedLayer):
+        entry_of(Upsample("l", ("x",), (1, 4)), (2, 8193, 1), (2, 4 * 8193, 1))
+
+
+def test_what_is_repeated_keeps_its_very_type_and_what_is_renamed_does_not():
+    cast = Activation("a", ("x",), Function.LINEAR, ROUNDED)
+    request, _ = lowered(Upsample("l", ("a",), (2,)), (3, 1), before=(cast,))
+    types = {name: one["Precision"]["result"] for name, one in request["config"]["LayerName"].items()}
+    assert types["a"] == types["l"] == "ap_fixed<5,3,AP_RND_CONV,AP_SAT,0>"
+    after = Dense("l", ("f",), counting(3, 2), counting(2))
+    request, _ = lowered(after, (3, 1), before=(cast, Flatten("f", ("a",))))
+    assert request["config"]["LayerName"]["f"]["Precision"]["result"] == "ap_fixed<5,3>"
+
+
 def test_the_whole_request():
     design = Design(
         Backend.VIVADO, "part", clock_ns=4.0, io_type=IoType.STREAM, strategy=Strategy.RESOURCE, reuse_factor=2,
@@ -314,6 +329,30 @@ def test_a_mean_is_summed_in_a_type_that_drops_no_more_bits_than_it_has():
     assert precision(fine, (4, 1))["accum"] == "ap_fixed<14,3>"
     coarse = AveragePool("l", ("x",), (2,), (2,), ((0, 0),), FixedPoint(4, 12))
     assert precision(coarse, (4, 1))["accum"] == "ap_fixed<16,10>"
+
+
+@pytest.mark.parametrize(
+    ("window", "x", "expected"),
+    [(3, FixedPoint(2, 2), "fixed<9,4>"), (4, FixedPoint(8, 4, signed=False), "fixed<16,7>")],  # by hand
+)
+def test_a_sum_of_a_mean_is_held_to_either_end(window, x, expected):
+    """Three times -2 in 32nds is -192 and needs 9 bits, three times 1 but 8; 4 times 255 in 32nds of 16ths needs 16."""
+    mean = AveragePool("m", ("x",), (window,), (window,), ((0, 0),), FixedPoint(6, 6 if window == 3 else 3))
+    assert str(mean_type(mean, x)) == expected
+
+
+@pytest.mark.parametrize(
+    ("x", "kind", "expected"),
+    [(FixedPoint(4, 2), FixedPoint(8, 4), "fixed<2,0>"), (FixedPoint(3, -5), FixedPoint(4, 3), "fixed<8,6>")],
+)
+def test_a_slope_is_as_wide_as_its_cast_must_drop_bits(x, kind, expected):
+    """0.25 needs two bits; a product with 10 fraction bits, of 3 bits and the slope's, loses 9 of them and keeps 2."""
+    assert str(slope_type(Activation("l", ("x",), Function.RELU, kind, 0.25), x)) == expected
+
+
+def test_a_stream_takes_convolutions_with_windows_above_their_strides():
+    layer = Conv("l", ("x",), counting(3, 3, 1, 2), counting(2), (1, 2), ((0, 0), (0, 0)))
+    assert lowered(layer, (5, 6, 1), design=STREAM)[0]["layers"][-1]["class_name"] == "Conv2D"
 
 
 def casts(layer, kind, shape=(4,), before=()):

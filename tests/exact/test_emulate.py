@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fpgaml.errors import DataError
+from fpgaml.errors import DataError, UnsupportedLayer
 from fpgaml.exact import emulate
 from fpgaml.ir.accumulate import intervals, tensor_types
 from fpgaml.ir.fixed import FixedPoint, Overflow, Rounding
@@ -20,6 +20,7 @@ from fpgaml.ir.network import (
     Flatten,
     Function,
     Input,
+    Layer,
     MaxPool,
     Multiply,
     Network,
@@ -223,3 +224,38 @@ def test_accumulator_is_tight_for_a_dense_layer_by_hand():
     bound = intervals(made)["d"]
     assert (bound.low, bound.high, bound.fraction) == (-6, 14, 0)
     assert tensor_types(made)["d"] == FixedPoint(5, 5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [(FixedPoint(24, 24), -(1 << 23) + 1), (FixedPoint(24, 24, False), (1 << 24) - 1)]
+)
+def test_a_sum_of_a_mean_beyond_float32_is_exact_at_either_end(kind, code):
+    """Four codes whose sum is odd and above 2**24 in size: the mean in quarters is that sum."""
+    mean = AveragePool("m", ("x",), (4,), (4,), ((0, 0),), FixedPoint(40, 38, kind.signed, Rounding.TRN, Overflow.SAT))
+    codes = np.array([[[code], [code], [code], [code - 1]]])
+    found = emulate.run(network(mean, shape=(4, 1), kind=kind), codes)
+    assert found.ravel().tolist() == [4 * code - 1]
+
+
+@pytest.mark.parametrize(("slope", "expected"), [(1.0, [0, 0, 2]), (-1.0, [4, 1, 2])])
+def test_a_slope_of_one_is_not_a_slope_of_none(slope, expected):
+    """Into a type without sign that saturates, where a slope of 0 needs no maximum of its own."""
+    relu = Activation("r", ("x",), Function.RELU, FixedPoint(4, 4, False, Rounding.TRN, Overflow.SAT), slope)
+    codes = np.array([[-4, -1, 2]])
+    assert emulate.run(network(relu, shape=(3,), kind=FixedPoint(4, 4)), codes).tolist() == [expected]
+
+
+@pytest.mark.parametrize(("slope", "expected"), [(1.0, [-4, -1, 2]), (-1.0, [4, 1, 2]), (0.0, [0, 0, 2])])
+def test_a_slope_of_one_below_zero(slope, expected):
+    relu = Activation("r", ("x",), Function.RELU, FixedPoint(5, 5, True, Rounding.TRN, Overflow.SAT), slope)
+    codes = np.array([[-4, -1, 2]])
+    assert emulate.run(network(relu, shape=(3,), kind=FixedPoint(4, 4)), codes).tolist() == [expected]
+
+
+def test_a_kind_without_a_way_to_run_is_refused():
+    class Spiral(Layer):
+        pass
+
+    with pytest.raises(UnsupportedLayer) as caught:
+        emulate.prepare(Spiral("s", ("x",)), None)
+    assert str(caught.value) == "layer 's': a Spiral cannot be emulated"

@@ -65,6 +65,12 @@ def test_smallest_holds_exactly():
     assert smallest(-9, 7, 2) == FixedPoint(5, 3)
     assert smallest(0, 255, 8) == FixedPoint(8, 0, signed=False)
     assert smallest(0, 8, 0, signed=True) == FixedPoint(5, 5)
+    assert smallest(-4, -4, 0) == FixedPoint(3, 3)
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+def test_zero_is_zero_with_either_sign(rounding):
+    assert FixedPoint(4, 2, True, rounding).encode([0.0, -0.0]).tolist() == [0, 0]
 
 
 def test_grid_finds_the_fewest_fraction_bits():
