@@ -95,6 +95,8 @@ CALLS = {
     "board": (["board", "{run}", "--board", "kv260"], None),
     "import-reports": (["import-reports", "{run}", "gone.xml"], None),
     "synth": (["synth", "{run}"], None),
+    "view": (["view", "{run}"], None),
+    "diff": (["diff", "{run}", "{lab}/runs/csv", "--page", "d.html"], None),
 }
 REFUSED = {"synth": NO_TOOL, "import-reports": "error: gone.xml must be a readable report: "}  # of any run, here
 
