@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fpgaml.errors import ConfigError, DataError, FormatError, UnsupportedLayer
+from fpgaml.errors import ConfigError, DataError, UnsupportedLayer
 from fpgaml.ir import accumulate
 from fpgaml.ir.fixed import FixedPoint
 from fpgaml.ir.network import (
@@ -28,21 +28,10 @@ from fpgaml.ir.network import (
     check_identifier,
     identifier,
 )
-from fpgaml.ir.saving import load, save
 from tests.networks import RELU, VALID, cnn, mlp, weights
 
 RNG = np.random.default_rng(0)
 IMAGE = Input("x", (), (4,), FixedPoint(8, 0, signed=False))
-
-
-@pytest.mark.parametrize("made", [mlp(), cnn()])
-def test_load_is_the_inverse_of_save(made, tmp_path):
-    save(made, tmp_path / "n.npz")
-    found = load(tmp_path / "n.npz")
-    assert found == made
-    assert found.digest == made.digest
-    save(found, tmp_path / "again.npz")
-    assert (tmp_path / "n.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
 
 
 def test_one_bit_changes_equality_and_digest():
@@ -114,14 +103,6 @@ def test_weights_of_values_are_minimal():
     held = Weights.of(np.array([[0.75, -0.5], [0.0, 0.25]]))
     assert held.type == FixedPoint(3, 1)
     np.testing.assert_array_equal(held.codes, [[3, -2], [0, 1]])
-
-
-@pytest.mark.parametrize("content", [b"", b"not a network", b"PK\x03\x04 cut off"])
-def test_damaged_files_are_refused(content, tmp_path):
-    path = tmp_path / "n.npz"
-    path.write_bytes(content)
-    with pytest.raises(FormatError, match=r"n\.npz is not a network that fpgaml saved"):
-        load(path)
 
 
 @pytest.mark.parametrize(
