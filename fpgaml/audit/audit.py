@@ -29,11 +29,12 @@ from fpgaml.exact.comparison import Difference, Executor, classify, float32_exac
 from fpgaml.exact.deviation import off_grid
 from fpgaml.frontend.findings import Code, Finding, Severity, finding
 from fpgaml.ir.accumulate import output_type
-from fpgaml.ir.fixed import PIXEL, Codes, FixedPoint, Floats
+from fpgaml.ir.fixed import MAX_WIDTH, PIXEL, Codes, FixedPoint, Floats
 from fpgaml.ir.network import Layer, Network, Result, identifier, weights_of
 from fpgaml.target.design import Design
 from fpgaml.target.toolchain import Backend
 
+WIDEST = FixedPoint(MAX_WIDTH, MAX_WIDTH)
 DESIGN = Design(Backend.VITIS, "xc7z020clg400-1")
 Progress = Callable[[str], None]
 
@@ -120,6 +121,7 @@ def audit(
     model: Path | Any,
     *,
     name: str | None = None,
+    weights: Path | None = None,
     data: Path | str | None = None,
     label: str | None = None,
     input_type: FixedPoint | None = None,
@@ -133,7 +135,8 @@ def audit(
 ) -> Audit:
     """Return the audit of a Keras model or its file.
 
-    data, label: as `load_images` has them. input_type: if not given that of the run which the model lies in, or pixels.
+    weights: their file, for a model that is only described (.json). data, label: as `load_images` has them. input_type:
+    if not given that of the run which the model lies in, one proposed from real numbers as data, or pixels.
     input_scale: what raw integers are multiplied by, e.g. "1/255". images: how many are simulated at most. scale_bits:
     bits to round to what is on no grid, as `read` has it.
 
@@ -148,7 +151,7 @@ def audit(
         from fpgaml.frontend import store
 
         try:
-            model = store.load(path)
+            model = store.load(path, weights)
         except (FormatError, UnsupportedLayer) as error:
             return _unreadable(title, error, store.written_layers(path), input_type or PIXEL)
     from fpgaml.frontend.input_type import propose, rounding
@@ -219,6 +222,8 @@ def _unreadable(title: str, error: FpgamlError, layers: list[tuple[str, str, boo
     if not found:
         code = Code.UNREADABLE_FILE if isinstance(error, FormatError) else Code.PYTHON_CODE
         found = [finding(code, "", str(error))]
+        if code is Code.UNREADABLE_FILE and "that can be read" not in str(error):  # the message says what to do
+            found = [replace(found[0], mend="see the message")]
     rows = tuple(LayerRow(name, kind, "", (), "?", "", "", "", "?", None, None, None) for name, kind, _ in layers)
     return Audit(title, str(input_type), rows, tuple(found), None)
 
@@ -233,10 +238,11 @@ def _rows(inspection: Any) -> tuple[LayerRow, ...]:
     for layer in inspection.layers:
         sources = layer.sources
         interval = inspection.ranges[layer.name]
-        types[layer.name] = output_type(layer, interval, tuple(types[s] for s in sources))
+        wide = interval.bits > MAX_WIDTH  # no type holds it, which a finding says
+        types[layer.name] = WIDEST if wide else output_type(layer, interval, tuple(types[s] for s in sources))
         shapes[layer.name] = layer.shape(*(shapes[s] for s in sources))
         keras_name, kind = inspection.origin[layer.name]
-        known = layer.name not in inspection.guessed
+        known = layer.name not in inspection.guessed and not wide
         read = ", ".join("?" if s in inspection.guessed else str(types[s]) for s in sources)
         does = "refused" if layer.name in inspection.refused else layer.words
         rows.append(

@@ -36,10 +36,17 @@ ScaleBitsOption = Annotated[
 ]
 
 
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option("--weights", help="The file of the weights of a model that is a .json.", show_default=False),
+]
+
+
 def audit_model(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="Keras or QKeras model, .keras or .h5", show_default=False)
     ],
+    weights: WeightsOption = None,
     data: DataOption = None,
     label: LabelOption = None,
     input_type: TypeOption = None,
@@ -57,6 +64,7 @@ def audit_model(
     from fpgaml.cli.show_audit import show_audit
 
     options: dict[str, Any] = {
+        "weights": weights,
         "data": data,
         "label": label,
         "input_type": None if input_type is None else FixedPoint.parse(input_type),
@@ -86,6 +94,7 @@ def convert(
     ],
     output: RunsFolder = None,
     name: Annotated[str | None, typer.Option("--name", help="Of the run; else made from the file's name.")] = None,
+    weights: WeightsOption = None,
     data: DataOption = None,
     label: LabelOption = None,
     input_type: TypeOption = None,
@@ -116,6 +125,7 @@ def convert(
         made = convert_model(
             model,
             name=name,
+            weights=weights,
             data=data,
             label=label,
             input_type=None if input_type is None else FixedPoint.parse(input_type),

@@ -45,6 +45,7 @@ from fpgaml.target.design import check_design
 from fpgaml.target.noise import keras_noise
 
 KERAS = (".keras", ".h5", ".hdf5")
+ELSEWHERE = (".json", ".onnx", ".tflite", ".pt", ".pth")  # files of models that only have to be said what to do with
 KERAS_BATCH = 500  # images whose inner layers Keras holds in memory at once
 KERAS_FILES = ("keras_golden.npz", "quantized_logits.npy")
 FILES = ("network.npz", "golden.npz", "images.npz", "reading.json")
@@ -87,6 +88,7 @@ def convert_model(
     model: Path,
     *,
     name: str | None = None,
+    weights: Path | None = None,
     data: Path | str | None = None,
     label: str | None = None,
     input_type: FixedPoint | None = None,
@@ -98,8 +100,8 @@ def convert_model(
 ) -> Conversion:
     """Make a proved HLS project of a Keras model's file, or of a saved Network (.npz), in the folder `<base>/<name>`.
 
-    name: of the run and the C++ function; made from the file's name if not given. data, label, input_type, input_scale,
-    scale_bits: as `audit` has them; all images of `data` are simulated. design: keys of a card's [design].
+    name: of the run and the C++ function; made from the file's name if not given. weights, data, label, input_type,
+    input_scale, scale_bits: as `audit` has them; all images of `data` are simulated. design: keys of a card's [design].
 
     Raises: BitMismatch with the first layer that differs; ConfigError, DataError, FormatError or UnsupportedLayer for
     what cannot be converted, before anything is written.
@@ -111,7 +113,7 @@ def convert_model(
         check_identifier(name, "run")
     with tempfile.TemporaryDirectory(prefix="fpgaml-convert-") as folder, keras_noise(Path(folder) / "log"):
         learned = raw.beside(Path(model))
-        source = _open(Path(model), name, input_type, scale_bits, learned, data, label, input_scale)
+        source = _open(Path(model), name, input_type, scale_bits, learned, data, label, input_scale, weights)
         card = _card(source.network.name, Path(model), design or {}, base)
         images = _images(source.network, data, input_scale, label, learned, stated=input_type is not None)
         source = _rounded(_settled(source, images, scale_bits), images)
@@ -144,9 +146,11 @@ def _open(
     data: Path | str | None = None,
     label: str | None = None,
     scale: str | None = None,
+    weights: Path | None = None,
 ) -> _Source:
     """Read a model's file; without a type of its input, one is proposed from the data if they are real numbers."""
-    if path.is_dir() or (path.exists() and path.suffix not in (*KERAS, ".npz")):
+    saved_model = (path / "saved_model.pb").is_file()
+    if (path.is_dir() and not saved_model) or (path.is_file() and path.suffix not in (*KERAS, *ELSEWHERE, ".npz")):
         raise DataError(f"{path} must be the file of a Keras model (.keras, .h5) or of a Network (.npz)")
     if not path.exists():
         raise DataError(f"model file {path} does not exist")
@@ -161,7 +165,11 @@ def _open(
     from fpgaml.frontend import store
     from fpgaml.frontend.input_type import propose
 
-    title, kind, model = name or identifier(path.stem), input_type or (learned and learned.kind), store.load(path)
+    title, kind, model = (
+        name or identifier(path.stem),
+        input_type or (learned and learned.kind),
+        store.load(path, weights),
+    )
     if kind is not None or scale:
         return _read(model, title, kind or PIXEL, scale_bits)
     proposed = propose(model, data, label)

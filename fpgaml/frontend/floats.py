@@ -23,11 +23,12 @@ from fpgaml.errors import UnsupportedLayer
 from fpgaml.exact.comparison import classify
 from fpgaml.frontend.folding import Folded, fold
 from fpgaml.frontend.graph import Node, activation_of, layer_outputs, walk
-from fpgaml.frontend.readers import READERS, Builder, Padding, Reader
+from fpgaml.frontend.readers import READERS, RELUS, Builder, Padding, Reader, bounded, relu_layer, whole_kernel
 from fpgaml.ir.fixed import Array, FixedPoint, Floats
 from fpgaml.ir.floatmodel import FloatLayer, FloatModel
 from fpgaml.ir.network import (
     Activation,
+    Affine,
     AveragePool,
     Concatenate,
     DepthwiseConv,
@@ -147,7 +148,7 @@ class Real(Builder):
 
     def weighted(self, node: Node, kind: type[Layer], settings: Mapping[str, Any]) -> str:
         """Append a layer with its batch normalization worked in, and the rounding behind it."""
-        kernel = np.asarray(self.folded[node.name].kernel, np.float64)
+        kernel = whole_kernel(node.layer, np.asarray(self.folded[node.name].kernel, np.float64))
         kernel = kernel[..., 0] if kind is DepthwiseConv else kernel
         bias = self.folded[node.name].bias
         arrays = {
@@ -182,10 +183,14 @@ class Real(Builder):
 
     def activate(self, node: Node, activation: Any, source: str, name: str) -> str:
         """Append a rounding for an activation."""
+        if isinstance(activation, RELUS):
+            return relu_layer(self, node, activation, source, name)
         plain = str(activation.__name__)
         match plain:
             case "relu":
                 return self.round(source, Function.RELU, name)
+            case "relu6":
+                return bounded(self, node, self.round(source, Function.RELU, name), 6.0)
             case "linear":
                 return self.round(source, Function.LINEAR, name)
             case "softmax" | "sigmoid" if node.last:
@@ -204,6 +209,11 @@ class Real(Builder):
                 f"be 0, not {slope:g}"
             )
         return self.round(source, Function.RELU, name)
+
+    def scaled(self, node: Node, source: str, name: str, scale: float, offset: float) -> str:
+        """Append a scale and an offset a channel."""
+        channels = self.shapes[source][-1:]
+        return self.put(Affine, name, (source,), {"scale": np.full(channels, scale), "bias": np.full(channels, offset)})
 
     def prelu(self, node: Node) -> str:
         """Append a ReLU with its slopes, and the rounding behind it."""

@@ -19,6 +19,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import qkeras
 
 from fpgaml.errors import UnsupportedLayer
 from fpgaml.ir.fixed import Floats
@@ -35,6 +36,15 @@ WEIGHTED = (
 )
 
 
+BY_STEP = (  # layers that go over the last axis, or value by value
+    keras.layers.Dense,
+    keras.layers.Activation,
+    keras.layers.ReLU,
+    keras.layers.LeakyReLU,
+    keras.layers.Dropout,
+    keras.layers.BatchNormalization,
+    qkeras.QActivation,
+)
 NOTES = "_fpgaml_notes"  # the attribute of a model that says what was done to it on reading
 
 
@@ -121,7 +131,8 @@ def walk(model: Any) -> Graph:
     _functional(model)
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise UnsupportedLayer(
-            f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is supported"
+            f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; one of each is supported, "
+            "such as keras.Model(model.inputs[0], model.outputs[0])"
         )
     model = flat(model)
     return _linked(_steps(model), getattr(model, NOTES, ()))
@@ -199,10 +210,16 @@ def _linked(steps: list[Any], notes: tuple[str, ...]) -> Graph:
     for step in reversed(steps):
         name = names[id(step)]
         readers = tuple(made[other] for other in sources if name in sources[other])
-        made[name] = Node(name, step.operation, sources[name], readers, step.outputs[0], step.arguments)
+        made[name] = Node(name, _inside(step.operation), sources[name], readers, step.outputs[0], step.arguments)
     twice = {step.operation.name for step in steps if names[id(step)] != step.operation.name}
     uses = (f"layer {name!r} is used more than once: each use is a layer of its own" for name in sorted(twice))
     return Graph({name: made[name] for name in sources}, (*notes, *uses))
+
+
+def _inside(layer: Layer) -> Layer:
+    """Return the layer that is done at each step, if it does the same to a whole map; else the layer itself."""
+    inner = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else None
+    return inner if isinstance(inner, BY_STEP) and getattr(inner, "axis", -1) == -1 else layer
 
 
 def _maker(tensor: Any) -> Any:

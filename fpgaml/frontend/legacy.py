@@ -36,6 +36,7 @@ Part = Callable[[Tensors], Tensors]  # a layer or a model, to be called on tenso
 MODELS = ("Sequential", "Functional", "Model")
 PRUNING = "PruneLowMagnitude"
 UNUSED = ("_initializer", "_regularizer", "_constraint", "_range")  # endings of settings that matter in training only
+RECURRENT = re.compile(r"GRU|LSTM|RNN|Bidirectional")
 COUNTERS = ("iteration", "seed_generator_state")  # variables that no inference reads
 OPERATORS = {
     "__operators__.add": "Add",
@@ -159,11 +160,18 @@ class _Rebuild:
         """Return a layer with its weights."""
         if _kind(one) == PRUNING:
             return self.pruned(one, shelf)
-        made = self.made(one)
+        made, kind = self.made(one), _kind(one)
 
         def call(tensors: Tensors) -> Tensors:
-            found = made(tensors[0] if len(tensors) == 1 else tensors)
-            shelf.fill(made)
+            try:
+                found = made(tensors[0] if len(tensors) == 1 else tensors)
+            except (TypeError, ValueError) as error:
+                raise UnsupportedLayer(
+                    f"layer {_name(one)!r}: a {kind} of Keras 2 cannot be rebuilt with the layers of today; use other "
+                    "layers"
+                ) from error
+            if not RECURRENT.search(kind):  # refused later, by name; their weights have other shapes today
+                shelf.fill(made)
             return list(found) if isinstance(found, (list, tuple)) else [found]
 
         return call
@@ -218,6 +226,8 @@ class _Rebuild:
         }
         if isinstance(own.get("axis"), list) and len(own["axis"]) == 1:
             own["axis"] = own["axis"][0]
+        if own.get("activation") == "hard_sigmoid":
+            own["activation"] = hard_sigmoid
         if kind == "LeakyReLU" and "alpha" in config:
             own["negative_slope"] = _number(config["alpha"])
         return made(**own | {"name": self.name(_name(one))})
@@ -313,11 +323,19 @@ def _kind(one: Config) -> str:
     return str(one["class_name"]).split(">")[-1]
 
 
+def hard_sigmoid(x: Any) -> Any:
+    """Return what Keras 2 called a hard sigmoid; that of Keras 3 has another slope."""
+    return keras.ops.clip(0.2 * x + 0.5, 0.0, 1.0)
+
+
 def _settings(kind: type) -> Iterator[str]:
-    """Yield the names of a class' settings, its bases' included."""
+    """Yield the names of a class' settings, its bases' included if it hands others on to them."""
     for one in kind.__mro__:
         if "__init__" in vars(one):
-            yield from inspect.signature(vars(one)["__init__"]).parameters
+            found = inspect.signature(vars(one)["__init__"]).parameters
+            yield from found
+            if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in found.values()):
+                return
 
 
 def _number(value: Any) -> Any:

@@ -18,20 +18,21 @@ To add a layer: one function in readers.py, or below if only a quantized model c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import keras
 import numpy as np
 
 from fpgaml.errors import DataError, UnsupportedLayer
-from fpgaml.frontend import readers
+from fpgaml.frontend import legacy, readers
 from fpgaml.frontend.findings import Code
 from fpgaml.frontend.graph import Layer, Node, walk
 from fpgaml.frontend.quantizers import Rounded, meaning, quantized, rounded, tabulate
-from fpgaml.frontend.readers import Builder, Padding, Reader, drop_axes, must_be_plain, padding_of, pairwise
+from fpgaml.frontend.readers import RELUS, Builder, Padding, Reader, drop_axes, padding_of, pairwise, whole_kernel
 from fpgaml.ir.accumulate import Interval, before_cast, output_interval
-from fpgaml.ir.fixed import PIXEL, FixedPoint, Floats, Overflow, Rounding, grid, smallest
+from fpgaml.ir.fixed import MAX_WIDTH, PIXEL, FixedPoint, Floats, Overflow, Rounding, grid, smallest
 from fpgaml.ir.network import (
     Activation,
     Affine,
@@ -54,6 +55,12 @@ SIGMOID = FixedPoint(8, 0, False, Rounding.RND_CONV, Overflow.SAT)
 TANH = FixedPoint(8, 1, True, Rounding.RND_CONV, Overflow.SAT)
 SCALE_BITS = 16  # of batch normalization and slopes that are on no grid, where the caller states none
 FLOAT_BIAS_FRACTION = 32  # bits
+FUNCTION_BITS, INDEX_INTEGER = 12, 6  # of the index of a float function's table
+RESULT_BITS, RESULT_FRACTION = 16, 8  # of what it gives
+FUNCTIONS = {
+    "elu", "selu", "softplus", "softsign", "silu", "swish", "gelu", "exponential", "hard_sigmoid", "hard_silu",
+    "hard_swish", "mish",
+}  # fmt: skip
 KERNEL_QUANTIZERS = ("kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer")
 
 
@@ -180,10 +187,11 @@ class Exact(Builder):
         """Append a layer with the values that its quantizers give, and the activation inside it."""
         layer, quantizer = node.layer, "kernel_quantizer"
         what = "kernel"
-        if kind is DepthwiseConv:
+        if hasattr(layer, "depth_multiplier"):
             what = "depthwise_kernel" if hasattr(layer, "depthwise_kernel") else "kernel"
             quantizer = "depthwise_quantizer"
         values, apart = self.quantized(node, what, quantizer)
+        values = whole_kernel(layer, values) if values.ndim > 2 else values
         kernel = Weights.of(values[..., 0] if kind is DepthwiseConv else values)
         bias, also = self.bias(node, kernel.codes.shape[-1])
         made = kind(self.name(node.name), self.sources(node), kernel=kernel, bias=bias, **settings)  # type: ignore[call-arg]
@@ -234,13 +242,17 @@ class Exact(Builder):
         if not all(np.isfinite(values).all() for values in (mean, variance, gamma, beta)):
             raise DataError(f"layer {node.name!r} has NaN or infinite values; train it again", code=Code.BAD_WEIGHTS)
         scale = gamma / np.sqrt(variance + layer.epsilon)
-        bits, bias = self.scale_bits or self.bits, beta - mean * scale
+        return self.normalized(node, scale, beta - mean * scale, "batch normalization")
+
+    def normalized(self, node: Node, scale: Floats, bias: Floats, what: str) -> str:
+        """Append a scale and a bias for each channel (channels,), rounded to a stated grid."""
+        bits = self.scale_bits or self.bits
         found = rounded(scale, bits), rounded(bias, bits)
         apart = (
-            f"batch normalization in floating point is on no grid: its scale is rounded to {found[0].type} (largest "
+            f"{what} in floating point is on no grid: its scale is rounded to {found[0].type} (largest "
             f"change {found[0].change:.2g}), its bias to {found[1].type} ({found[1].change:.2g})"
         )
-        made = Affine(self.name(node.name), (source,), *(Weights.of(one.values) for one in found))
+        made = Affine(self.name(node.name), (self.source(node),), *(Weights.of(one.values) for one in found))
         self.real[made.name] = {"scale": scale, "bias": bias}
         return self.put(made, apart)
 
@@ -251,7 +263,7 @@ class Exact(Builder):
         count = int(np.prod(window))
         x = self.ranges[self.source(node)]
         if count.bit_count() == 1 and not any(a or b for a, b in padding):
-            kind = smallest(x.low * count, x.high * count, x.fraction + count.bit_length() - 1, signed=x.low < 0)
+            kind = _holding(node, Interval(x.low * count, x.high * count, x.fraction + count.bit_length() - 1))
         else:
             kind = self._rounded_early(node, count)
         made = AveragePool(self.name(node.name), (self.source(node),), window, strides, padding, kind)
@@ -277,6 +289,8 @@ class Exact(Builder):
     def activate(self, node: Node, activation: Any, source: str, name: str) -> str:
         """Append what an activation does to `source`; return the last layer's name."""
         plain = "linear" if activation is None else getattr(activation, "__name__", "")
+        if isinstance(activation, RELUS):
+            return readers.relu_layer(self, node, activation, source, name)
         match plain:
             case "linear":
                 return source
@@ -284,10 +298,14 @@ class Exact(Builder):
                 return self.relu(node, source, name, 0.0)
             case "leaky_relu":
                 return self.relu(node, source, name, 0.2)
+            case "relu6":
+                return readers.bounded(self, node, self.relu(node, source, name, 0.0), 6.0)
             case "softmax" | "sigmoid" if node.last:
                 return self.leave_out(node, plain, source)
             case "sigmoid" | "tanh":
                 return self._float_table(source, name, plain)
+            case _ if plain in FUNCTIONS:
+                return self.looked_up(source, name, plain, activation)
             case "softmax":
                 raise UnsupportedLayer(f"layer {node.name!r}: a softmax is supported at the end of the model only")
             case "":
@@ -323,6 +341,36 @@ class Exact(Builder):
         )
         return self.put(made, apart)
 
+    def looked_up(self, source: str, name: str, what: str, function: Callable[[Any], Any]) -> str:
+        """Append a function in floating point as a table of stated types, of what Keras itself computes."""
+        x = self.ranges[source]
+        index = _index_for(x)
+        results = np.asarray(
+            function(index.decode(np.arange(index.low, index.high + 1)).astype(np.float32)), np.float64
+        )
+        whole = rounded(results, RESULT_BITS)
+        fraction = min(whole.type.fraction, RESULT_FRACTION)
+        kind = FixedPoint(whole.type.integer + fraction, whole.type.integer, True, Rounding.RND_CONV, Overflow.SAT)
+        plain = FixedPoint(kind.width, kind.integer)
+        apart = f"the function {what} in floating point is on no grid: it is a table of {index} to {plain}, rounded"
+        return self.put(Table(name, (source,), index, Weights(kind.encode(results), plain)), apart)
+
+    def scaled(self, node: Node, source: str, name: str, scale: float, offset: float) -> str:
+        """Append a scale and an offset a channel, exact where they have few bits, else rounded."""
+        if (scale, offset) == (1.0, 0.0):
+            return source
+        channels, parts, changes = self.shapes[source][-1:], {}, []
+        for field_, value in (("scale", scale), ("bias", offset)):
+            found = rounded(np.array([value]), SCALE_BITS)
+            if found.change:
+                found = rounded(np.array([value]), self.scale_bits or self.bits)
+                changes.append(f"its {field_} {value:.6g} is rounded to {found.type} (change {found.change:.2g})")
+            parts[field_] = Weights.of(np.broadcast_to(found.values, channels))
+        if changes:
+            self.real[name] = {"scale": np.full(channels, scale), "bias": np.full(channels, offset)}
+        apart = f"a factor on no grid: {', '.join(changes)}" if changes else ""
+        return self.put(Affine(name, (source,), **parts), apart)
+
     def relu(self, node: Node, source: str, name: str, slope: float) -> str:
         """Append a ReLU in floating point: its type holds every value, exactly if its slope has few bits."""
         found, apart = rounded(np.array([slope]), self.scale_bits or self.bits), ""
@@ -331,8 +379,7 @@ class Exact(Builder):
             apart = f"its slope {slope:g} is on no grid: it is rounded to {found.type} (change {found.change:.2g})"
         slope = float(found.values[0])
         wide = Activation(name, (source,), Function.RELU, FixedPoint(2, 2), slope)
-        y = before_cast(wide, self.ranges[source])
-        kind = smallest(y.low, y.high, y.fraction, signed=y.low < 0)
+        kind = _holding(node, before_cast(wide, self.ranges[source]))
         return self.put(Activation(name, (source,), Function.RELU, kind, slope), apart)
 
     def prelu(self, node: Node) -> str:
@@ -346,6 +393,27 @@ class Exact(Builder):
         if apart:
             self.real[made.name] = {"slopes": values}
         return self.put(made, apart)
+
+
+def _holding(node: Node, x: Interval) -> FixedPoint:
+    """Return the narrowest type of an interval. Raises: UnsupportedLayer if there is none so wide."""
+    if x.bits > MAX_WIDTH:
+        raise UnsupportedLayer(
+            f"layer {node.name!r}: its result needs {x.bits} bits to be exact, more than the {MAX_WIDTH} that a type "
+            "can have; put a QActivation of fewer bits before it",
+            code=Code.DESIGN,
+        )
+    return smallest(x.low, x.high, x.fraction, signed=x.low < 0)
+
+
+def _index_for(x: Interval) -> FixedPoint:
+    """Return the index of a table of a function in floating point: every code of `x`, or as many as a table may have.
+
+    Values beyond plus and minus 32 saturate.
+    """
+    integer = min(x.bits - x.fraction, INDEX_INTEGER)
+    fraction = min(x.fraction, FUNCTION_BITS - integer)
+    return FixedPoint(max(2, integer + fraction), integer, True, Rounding.RND_CONV, Overflow.SAT)
 
 
 def _as_values(found: Floats | Rounded, where: str) -> tuple[Floats, str]:
@@ -364,6 +432,11 @@ def unsupported(node: Node) -> UnsupportedLayer:
             "QConv2DBatchnorm, QDenseBatchnorm or a plain BatchNormalization",
             code=Code.QUANTIZED_BATCH_NORMALIZATION,
         )
+    if legacy.RECURRENT.search(node.kind):
+        return UnsupportedLayer(
+            f"layer {node.name!r}: a {node.kind} is recurrent, and a Network keeps nothing from one step to the next; "
+            "use a convolution or a dense layer over a window of steps"
+        )
     if node.kind == "Lambda":
         return UnsupportedLayer(
             f"layer {node.name!r} is a Lambda: it holds Python code, which fpgaml never runs; use a built-in layer",
@@ -379,7 +452,12 @@ def unsupported(node: Node) -> UnsupportedLayer:
 def _separable(build: Exact, node: Node) -> str:
     """A depthwise convolution and a pointwise one, exact in between."""
     layer = node.layer
-    must_be_plain(layer)
+    readers.must_end_in_channels(layer)
+    if any(rate != 1 for rate in layer.dilation_rate) or layer.depth_multiplier != 1:
+        raise UnsupportedLayer(
+            f"layer {node.name!r}: a {node.kind} must have dilation_rate and depth_multiplier 1; use a depthwise and a "
+            "pointwise convolution instead"
+        )
     settings = readers.depthwise_settings(build, node)
     depth, why = build.quantized(node, "depthwise_kernel", "depthwise_quantizer")
     kernel = Weights.of(depth[..., 0])
@@ -451,6 +529,38 @@ def _multiply(build: Exact, node: Node) -> str:
     return pairwise(build, node, Multiply)
 
 
+def _square(build: Exact, node: Node) -> str:
+    return build.add(Multiply, build.name(node.name), build.sources(node) * 2)
+
+
+def _normalization(build: Exact, node: Node) -> str:
+    """Keras' preprocessing layer, which learned mean and variance from data."""
+    layer, channels = node.layer, build.shapes[build.source(node)][-1]
+    mean, variance = (np.asarray(values, np.float64) for values in (layer.mean, layer.variance))
+    if layer.invert or any(values.shape[:-1].count(1) != values.ndim - 1 for values in (mean, variance)):
+        raise UnsupportedLayer(f"layer {node.name!r}: a Normalization must be by channel (axis -1) and not inverted")
+    scale = 1 / np.maximum(np.sqrt(variance.reshape(-1)), keras.config.epsilon())
+    scale, bias = np.broadcast_to(scale, channels), np.broadcast_to(-mean.reshape(-1) * scale, channels)
+    return build.normalized(node, scale, bias, "normalization")
+
+
+def _crop(build: Exact, node: Node) -> str:
+    """A convolution of each channel by itself that picks the value behind what is cut off."""
+    cuts, source = node.layer.cropping, build.source(node)
+    cuts = (cuts,) if isinstance(cuts[0], int) else cuts
+    channels, kernel = build.shapes[source][-1], np.zeros(tuple(a + b + 1 for a, b in cuts))
+    kernel[tuple(a for a, _ in cuts)] = 1
+    picked = Weights.of(np.repeat(kernel[..., None], channels, axis=-1))
+    none = Weights.of(np.zeros(channels))
+    plain = (1,) * len(cuts), ((0, 0),) * len(cuts)
+    return build.put(DepthwiseConv(build.name(node.name), (source,), picked, none, *plain))
+
+
+def _elu(build: Exact, node: Node) -> str:
+    alpha = float(node.layer.alpha)
+    return build.looked_up(build.source(node), build.name(node.name), "elu", lambda x: keras.activations.elu(x, alpha))
+
+
 READERS: dict[str, Reader] = readers.READERS | {
     "QDense": readers.dense,
     "QConv1D": readers.conv,
@@ -467,4 +577,10 @@ READERS: dict[str, Reader] = readers.READERS | {
     "QGlobalAveragePooling2D": _quantized_average,
     "QActivation": readers.activation,
     "Multiply": _multiply,
+    "ops.Multiply": readers.operator(_multiply, lambda number, first: (number, 0.0)),
+    "ops.Square": _square,
+    "Normalization": _normalization,
+    "Cropping1D": _crop,
+    "Cropping2D": _crop,
+    "ELU": _elu,
 }

@@ -14,8 +14,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import keras
+import numpy as np
+
 from fpgaml.errors import FpgamlError, UnsupportedLayer
-from fpgaml.frontend.graph import Graph, Layer, Node, activation_of, input_of
+from fpgaml.frontend.graph import Graph, Layer, Node, input_of
+from fpgaml.ir.fixed import Floats
 from fpgaml.ir.network import Add as AddLayer
 from fpgaml.ir.network import (
     Concatenate,
@@ -33,6 +37,7 @@ from fpgaml.ir.network import (
 from fpgaml.ir.network import Layer as NetworkLayer
 
 Padding = tuple[tuple[int, int], ...]
+RELUS = (keras.layers.ReLU, keras.layers.LeakyReLU)  # layers that may stand where an activation does
 
 
 @dataclass
@@ -128,6 +133,10 @@ class Builder(ABC):
         """Add a ReLU in floating point."""
 
     @abstractmethod
+    def scaled(self, node: Node, source: str, name: str, scale: float, offset: float) -> str:
+        """Add ``scale * x + offset``, the same for all values."""
+
+    @abstractmethod
     def prelu(self, node: Node) -> str:
         """Add a ReLU whose slopes were learned."""
 
@@ -154,24 +163,55 @@ def dense(build: Builder, node: Node) -> str:
 
 
 def conv(build: Builder, node: Node) -> str:
-    """Read a convolution in one or two dimensions."""
-    must_be_plain(node.layer)
-    return build.weighted(node, Conv, window_settings(build, node, node.layer.kernel_size))
+    """Read a convolution in one or two dimensions; gaps and groups in its kernel become zeros."""
+    must_end_in_channels(node.layer)
+    return build.weighted(node, Conv, window_settings(build, node, _spread(node.layer)))
 
 
 def depthwise(build: Builder, node: Node) -> str:
-    """Read a convolution of each channel by itself."""
-    must_be_plain(node.layer)
-    return build.weighted(node, DepthwiseConv, depthwise_settings(build, node))
+    """Read a convolution of each channel by itself; one of several filters a channel becomes a plain one with zeros."""
+    must_end_in_channels(node.layer)
+    kind = DepthwiseConv if node.layer.depth_multiplier == 1 else Conv
+    return build.weighted(node, kind, depthwise_settings(build, node))
 
 
 def depthwise_settings(build: Builder, node: Node) -> dict[str, Any]:
     """Return strides and padding of a depthwise convolution."""
     layer = node.layer
-    if layer.depth_multiplier != 1:
-        raise UnsupportedLayer(f"layer {node.name!r}: depth_multiplier must be 1, not {layer.depth_multiplier}")
     strides = tuple(layer.strides) * (len(layer.kernel_size) // len(layer.strides))
-    return _settings(build, node, tuple(layer.kernel_size), strides)
+    return _settings(build, node, _spread(layer), strides)
+
+
+def _spread(layer: Layer) -> Shape:
+    """Return what a kernel covers along each axis, its gaps included."""
+    rates = tuple(layer.dilation_rate) * (len(layer.kernel_size) // len(layer.dilation_rate))
+    return tuple((size - 1) * rate + 1 for size, rate in zip(layer.kernel_size, rates, strict=True))
+
+
+def whole_kernel(layer: Layer, kernel: Floats) -> Floats:
+    """Return the kernel (*window, channels, filters) of a convolution with zeros for gaps, groups and other channels.
+
+    One filter a channel stays as it is: (*window, channels, 1).
+    """
+    *window, rows, filters = kernel.shape
+    if getattr(layer, "dilation_rate", None) is not None and _spread(layer) != tuple(window):
+        wide = np.zeros((*_spread(layer), rows, filters), kernel.dtype)
+        rates = tuple(layer.dilation_rate) * (len(window) // len(layer.dilation_rate))
+        wide[tuple(slice(None, None, rate) for rate in rates)] = kernel
+        kernel, window = wide, list(wide.shape[:-2])
+    if getattr(layer, "depth_multiplier", 1) != 1:  # filter j of channel c is output c * filters + j
+        found = np.zeros((*window, rows, rows, filters), kernel.dtype)
+        found[..., range(rows), range(rows), :] = kernel
+        return found.reshape(*window, rows, rows * filters)
+    groups = getattr(layer, "groups", 1)
+    if groups == 1:
+        return kernel
+    own = filters // groups
+    found = np.zeros((*window, rows * groups, filters), kernel.dtype)
+    for group in range(groups):
+        part = slice(group * own, (group + 1) * own)
+        found[..., group * rows : (group + 1) * rows, part] = kernel[..., part]
+    return found
 
 
 def window_settings(build: Builder, node: Node, window: Shape) -> dict[str, Any]:
@@ -258,34 +298,184 @@ def _upsample(build: Builder, node: Node) -> str:
     return build.add(Upsample, build.name(node.name), (build.source(node),), factors=factors)
 
 
+def _repeat(build: Builder, node: Node) -> str:
+    length = build.shapes[build.source(node)][-1]
+    one = build.add(Reshape, build.name(f"{node.name}_row"), (build.source(node),), dims=(1, length))
+    return build.add(Upsample, build.name(node.name), (one,), factors=(node.layer.n,))
+
+
 def _add(build: Builder, node: Node) -> str:
     return build.summed(node, pairwise(build, node, AddLayer))
 
 
-def _concatenate(build: Builder, node: Node) -> str:
-    rank = len(build.shapes[build.source(node)])
-    if node.layer.axis not in (-1, rank):
-        raise UnsupportedLayer(f"layer {node.name!r}: axis must be the last, not {node.layer.axis}")
-    return pairwise(build, node, Concatenate)
+def _subtract(build: Builder, node: Node) -> str:
+    one, other = _two(build, node)
+    return build.summed(node, _difference(build, node, one, other, node.name))
 
 
-def pairwise(build: Builder, node: Node, kind: type[NetworkLayer]) -> str:
-    """Merge any number of inputs two by two: hls4ml takes two."""
+def _difference(build: Builder, node: Node, one: str, other: str, name: str) -> str:
+    negative = build.scaled(node, other, build.name(f"{name}_negative"), -1.0, 0.0)
+    return build.add(AddLayer, build.name(name), (one, negative))
+
+
+def _average(build: Builder, node: Node) -> str:
+    total = pairwise(build, node, AddLayer, f"{node.name}_sum")
+    return build.summed(node, build.scaled(node, total, build.name(node.name), 1 / len(node.sources), 0.0))
+
+
+def _maximum(build: Builder, node: Node) -> str:
+    """The second plus what the first has more, and so on: exact."""
     made, *others = build.sources(node)
     for at, other in enumerate(others):
-        name = node.name if at == len(others) - 1 else f"{node.name}_part{at + 1}"
+        more = _difference(build, node, made, other, f"{node.name}_more{at + 1}")
+        more = build.relu(node, more, build.name(f"{node.name}_relu{at + 1}"), 0.0)
+        made = build.add(
+            AddLayer, build.name(f"{node.name}_{at + 1}" if others[at + 1 :] else node.name), (other, more)
+        )
+    return build.summed(node, made)
+
+
+def _minimum(build: Builder, node: Node) -> str:
+    """The second less what it has more than the first, and so on: exact."""
+    made, *others = build.sources(node)
+    for at, other in enumerate(others):
+        more = _difference(build, node, other, made, f"{node.name}_more{at + 1}")
+        more = build.relu(node, more, build.name(f"{node.name}_relu{at + 1}"), 0.0)
+        name = f"{node.name}_{at + 1}" if others[at + 1 :] else node.name
+        made = _difference(build, node, other, more, name)
+    return build.summed(node, made)
+
+
+def _two(build: Builder, node: Node) -> tuple[str, str]:
+    """Return the two layers that a node reads. Raises: UnsupportedLayer for a constant, or another number of them."""
+    found = build.sources(node)
+    if len(found) != 2:
+        raise UnsupportedLayer(
+            f"layer {node.name!r}: a {node.kind} must read two tensors, or one and a number, not an array of "
+            "constants; use a layer with weights for these"
+        )
+    return found[0], found[1]
+
+
+def _rescale(build: Builder, node: Node) -> str:
+    scale, offset = (np.asarray(value, np.float64) for value in (node.layer.scale, node.layer.offset))
+    if scale.ndim or offset.ndim:
+        raise UnsupportedLayer(f"layer {node.name!r}: scale and offset must be one number each")
+    return build.scaled(node, build.source(node), build.name(node.name), float(scale), float(offset))
+
+
+def _concatenate(build: Builder, node: Node) -> str:
+    rank = len(build.shapes[build.source(node)])
+    axis = node.layer.axis + rank + 1 if node.layer.axis < 0 else node.layer.axis
+    return pairwise(build, node, Concatenate) if axis == rank else _stacked(build, node, axis - 1)
+
+
+def _stacked(build: Builder, node: Node, axis: int) -> str:
+    """Join maps along a spatial axis: each among zeros, added up, which is exact."""
+    sizes = [build.shapes[source][axis] for source in build.sources(node)]
+    parts = []
+    for at, source in enumerate(build.sources(node)):
+        around = [(0, 0)] * (len(build.shapes[source]) - 1)
+        around[axis] = (sum(sizes[:at]), sum(sizes[at + 1 :]))
+        parts.append(build.add(Pad, build.name(f"{node.name}_zeros{at + 1}"), (source,), padding=tuple(around)))
+    return build.summed(node, _joined(build, parts, AddLayer, node.name))
+
+
+def pairwise(build: Builder, node: Node, kind: type[NetworkLayer], name: str = "") -> str:
+    """Merge any number of inputs two by two: hls4ml takes two."""
+    return _joined(build, list(build.sources(node)), kind, name or node.name)
+
+
+def _joined(build: Builder, parts: list[str], kind: type[NetworkLayer], wanted: str) -> str:
+    made, *others = parts
+    for at, other in enumerate(others):
+        name = wanted if at == len(others) - 1 else f"{wanted}_part{at + 1}"
         made = build.add(kind, build.name(name), (made, other))
     return made
 
 
+# --- operators on tensors, and functions of keras.ops ----------------------------------------------------------------
+
+
+def operator(tensors: Reader, number: Callable[[float, bool], tuple[float, float]] | None = None) -> Reader:
+    """Return the reader of an operator on two tensors, or on one and a number.
+
+    number: scale and offset for the number, and whether it comes first.
+    """
+
+    def read(build: Builder, node: Node) -> str:
+        if len(node.sources) == 1 and len(node.numbers) == 1 and number is not None:
+            first = isinstance(node.arguments.args[0], (int, float, np.number))
+            scale, offset = number(node.numbers[0], first)
+            return build.summed(node, build.scaled(node, build.source(node), build.name(node.name), scale, offset))
+        _two(build, node)
+        return tensors(build, node)
+
+    return read
+
+
+def _bounded_by(tensors: Reader, sign: float) -> Reader:
+    """Return the reader of the largest (sign 1) or smallest (-1) of two tensors, or of one and a number."""
+
+    def read(build: Builder, node: Node) -> str:
+        if len(node.sources) != 1 or len(node.numbers) != 1:
+            _two(build, node)
+            return tensors(build, node)
+        bound = node.numbers[0]
+        more = build.scaled(node, build.source(node), build.name(f"{node.name}_more"), sign, -sign * bound)
+        more = build.relu(node, more, build.name(f"{node.name}_relu"), 0.0)
+        return build.scaled(node, more, build.name(node.name), sign, bound)
+
+    return read
+
+
+def _negative(build: Builder, node: Node) -> str:
+    return build.scaled(node, build.source(node), build.name(node.name), -1.0, 0.0)
+
+
+def _divided(number: float, first: bool) -> tuple[float, float]:
+    if first or not number:
+        raise UnsupportedLayer("a tensor must be divided by a number that is not 0; nothing else is on a grid")
+    return 1 / number, 0.0
+
+
+def _no_quotient(build: Builder, node: Node) -> str:
+    raise UnsupportedLayer(f"layer {node.name!r}: a quotient of two tensors is on no grid; multiply instead")
+
+
+def _function(name: str) -> Reader:
+    """Return the reader of a function of keras.ops that has a namesake among the activations."""
+
+    def read(build: Builder, node: Node) -> str:
+        function = getattr(keras.activations, name)
+        return build.activate(node, function, build.source(node), build.name(node.name))
+
+    return read
+
+
 def activation(build: Builder, node: Node) -> str:
-    """Read a layer that is a function or a quantizer."""
+    """Read a layer that is a function, a quantizer or another layer."""
     return build.activate(node, node.layer.activation, build.source(node), build.name(node.name))
 
 
 def _relu(build: Builder, node: Node) -> str:
-    activation_of(node.layer)  # refuses a bounded one
-    return build.relu(node, build.source(node), build.name(node.name), float(node.layer.negative_slope))
+    return relu_layer(build, node, node.layer, build.source(node), build.name(node.name))
+
+
+def relu_layer(build: Builder, node: Node, layer: Layer, source: str, name: str) -> str:
+    """Add what a ReLU or LeakyReLU does; a bound is what is left of it after a second ReLU, which is exact."""
+    if getattr(layer, "threshold", 0):
+        raise UnsupportedLayer(f"layer {node.name!r}: a ReLU must have no threshold, not {layer.threshold}")
+    made = build.relu(node, source, name, float(layer.negative_slope))
+    bound = getattr(layer, "max_value", None)
+    return made if bound is None else bounded(build, node, made, float(bound))
+
+
+def bounded(build: Builder, node: Node, source: str, bound: float) -> str:
+    """Add the smaller of `source` and a number."""
+    left = build.scaled(node, source, build.name(f"{node.name}_left"), -1.0, bound)
+    left = build.relu(node, left, build.name(f"{node.name}_bound"), 0.0)
+    return build.scaled(node, left, build.name(f"{node.name}_bounded"), -1.0, bound)
 
 
 def _prelu(build: Builder, node: Node) -> str:
@@ -298,22 +488,20 @@ def _softmax(build: Builder, node: Node) -> str:
     return build.leave_out(node, "softmax", build.source(node))
 
 
-def must_be_plain(layer: Layer) -> None:
-    """Raise UnsupportedLayer for a convolution with channels first, dilation or groups."""
+def must_end_in_channels(layer: Layer) -> None:
+    """Raise UnsupportedLayer for a layer with channels first."""
     if layer.data_format != "channels_last":
         raise UnsupportedLayer(f"layer {layer.name!r}: data_format must be channels_last")
-    if any(rate != 1 for rate in layer.dilation_rate):
-        raise UnsupportedLayer(f"layer {layer.name!r}: dilation_rate must be 1, not {layer.dilation_rate}")
-    if getattr(layer, "groups", 1) != 1:
-        raise UnsupportedLayer(f"layer {layer.name!r}: groups must be 1, not {layer.groups}")
 
 
 def padding_of(layer: Layer, x: Shape, window: Shape, strides: Shape) -> Padding:
-    """Return zeros before and after each axis, as Keras' "same" and "valid" put them (more behind if odd)."""
+    """Return zeros before and after each axis, as Keras puts them (for "same", more behind if odd)."""
     if layer.padding == "valid":
         return ((0, 0),) * len(window)
+    if layer.padding == "causal":
+        return ((window[0] - 1, 0),)
     if layer.padding != "same":
-        raise UnsupportedLayer(f"layer {layer.name!r}: padding must be valid or same, not {layer.padding!r}")
+        raise UnsupportedLayer(f"layer {layer.name!r}: padding must be valid, same or causal, not {layer.padding!r}")
     pairs = []
     for size, k, stride in zip(x[:-1], window, strides, strict=True):
         total = max((-(-size // stride) - 1) * stride + k - size, 0)
@@ -340,12 +528,44 @@ READERS: dict[str, Reader] = {
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Dropout": _nothing,
+    "AlphaDropout": _nothing,
+    "GaussianDropout": _nothing,
+    "GaussianNoise": _nothing,
+    "SpatialDropout1D": _nothing,
+    "SpatialDropout2D": _nothing,
+    "ActivityRegularization": _nothing,
+    "Identity": _nothing,
+    "RandomBrightness": _nothing,
+    "RandomContrast": _nothing,
+    "RandomFlip": _nothing,
+    "RandomRotation": _nothing,
+    "RandomTranslation": _nothing,
+    "RandomZoom": _nothing,
     "ZeroPadding1D": _pad,
     "ZeroPadding2D": _pad,
+    "RepeatVector": _repeat,
     "UpSampling1D": _upsample,
     "UpSampling2D": _upsample,
     "Add": _add,
+    "Subtract": _subtract,
+    "Average": _average,
+    "Maximum": _maximum,
+    "Minimum": _minimum,
+    "Rescaling": _rescale,
     "Concatenate": _concatenate,
+    "ops.Add": operator(_add, lambda number, first: (1.0, number)),
+    "ops.Subtract": operator(_subtract, lambda number, first: (-1.0, number) if first else (1.0, -number)),
+    "ops.Divide": operator(_no_quotient, _divided),
+    "ops.TrueDivide": operator(_no_quotient, _divided),
+    "ops.Maximum": _bounded_by(_maximum, 1.0),
+    "ops.Minimum": _bounded_by(_minimum, -1.0),
+    "ops.Negative": _negative,
+    "ops.Concatenate": _concatenate,
+    "ops.Reshape": _reshape,
+    "ops.Relu": _function("relu"),
+    "ops.Sigmoid": _function("sigmoid"),
+    "ops.Tanh": _function("tanh"),
+    "ops.Softmax": _function("softmax"),
     "Activation": activation,
     "ReLU": _relu,
     "LeakyReLU": _relu,

@@ -97,7 +97,7 @@ def written_layers(path: Path) -> list[tuple[str, str, bool]]:
         config = json.loads(text)["config"]
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
         return []
-    entries = config["layers"] if isinstance(config, dict) else config
+    entries = config.get("layers", []) if isinstance(config, dict) else config  # a class of one's own lists none
     return [(_name(entry), entry["class_name"], _own_code(entry)) for entry in entries]
 
 

@@ -159,7 +159,7 @@ def broken():
         (6, 6, 2),
         L.Conv2D(3, 3, name="float_conv"),
         qkeras.QActivation(RELU, name="act"),
-        L.Cropping2D(name="up"),
+        L.Permute((2, 1, 3), name="up"),
         L.Flatten(name="flat"),
         qkeras.QDense(2, name="fc", **WEIGHTS),
     )
@@ -190,7 +190,8 @@ def test_the_table_says_what_a_layer_does():
     [
         (
             lambda: keras.Model([a := keras.Input((3,)), b := keras.Input((3,))], L.Add()([a, b])),
-            "the model has 2 inputs and 1 outputs; one of each is supported",
+            "the model has 2 inputs and 1 outputs; one of each is supported, such as keras.Model(model.inputs[0], "
+            "model.outputs[0])",
         ),
     ],
     ids=["two inputs"],
@@ -429,11 +430,12 @@ def test_every_option_reaches_the_audit(monkeypatch):
     empty = Audit("m", "ufixed<8,0>", (), (), None)
     monkeypatch.setattr("fpgaml.audit.audit.audit", lambda path, **options: seen.update(path=path, **options) or empty)
     line = "audit m.keras --data d.npz --input-type fixed<6,2> --images 9 --scale-bits 12"
-    line += " --input-scale 1/255 --no-simulate --against-hls4ml"
+    line += " --weights m.h5 --input-scale 1/255 --no-simulate --against-hls4ml"
     assert CliRunner().invoke(app, line.split()).exit_code == 0
     del seen["progress"]
     assert seen == {
         "path": Path("m.keras"),
+        "weights": Path("m.h5"),
         "data": "d.npz",
         "label": None,
         "input_type": FixedPoint(6, 2),

@@ -124,8 +124,8 @@ def test_a_quantized_network_is_exact_at_its_own_types():
             "softmax or sigmoid at the end",
         ),
         (
-            lambda: sequential((5,), L.Dense(3), L.ReLU(max_value=6.0, name="r6")),
-            "layer 'r6': a ReLU must have no max_value and no threshold",
+            lambda: sequential((5,), L.Dense(3), L.ReLU(threshold=6.0, name="r6")),
+            "layer 'r6': a ReLU must have no threshold, not 6.0",
         ),
     ],
 )

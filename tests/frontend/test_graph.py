@@ -68,7 +68,7 @@ def test_the_function_inside_a_layer(layer, name):
         (qkeras.QActivation(bits(4, 0, alpha="auto_po2")), Code.ALPHA_AUTO_PO2),
         (qkeras.QActivation(qkeras.quantized_relu(4, 0, is_quantized_clip=False)), Code.QUANTIZED_CLIP),
         (qkeras.QActivation(qkeras.quantized_po2(8)), Code.PO2_ACTIVATION),
-        (L.Activation("softplus"), ""),
+        (L.Activation("log_softmax"), ""),
     ],
     ids=lambda one: type(one).__name__ if isinstance(one, L.Layer) else str(one),
 )

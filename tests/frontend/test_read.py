@@ -112,6 +112,25 @@ def prelu():
     return model
 
 
+def branches(merge, shape=(6,), units=4):
+    """Two quantized branches, merged, and a layer behind."""
+    x = keras.Input(shape)
+    a = qkeras.QActivation(RELU)(qkeras.QDense(units, **WEIGHTS)(x))
+    b = qkeras.QActivation(bits(6, 2))(qkeras.QDense(units, **WEIGHTS)(x))
+    return randomized(keras.Model(x, qkeras.QDense(3, **WEIGHTS)(merge(a, b))))
+
+
+def by_step():
+    """What a TimeDistributed does at each step is done to the whole map."""
+    return sequential(
+        (5, 4),
+        L.TimeDistributed(qkeras.QDense(6, **WEIGHTS)),
+        L.TimeDistributed(qkeras.QActivation(RELU)),
+        L.Flatten(),
+        qkeras.QDense(3, **WEIGHTS),
+    )
+
+
 MODELS = {
     "mlp": sequential(
         (8,), qkeras.QDense(5, name="fc", **WEIGHTS), qkeras.QActivation(RELU), qkeras.QDense(3, **WEIGHTS), L.Softmax()
@@ -148,6 +167,45 @@ MODELS = {
         (8,), qkeras.QDense(5, **WEIGHTS), L.LeakyReLU(negative_slope=0.25), qkeras.QDense(3, **WEIGHTS)
     ),
     "prelu": prelu(),
+    "bounded relu": sequential(
+        (8,),
+        qkeras.QDense(5, **WEIGHTS),
+        L.ReLU(max_value=0.75, negative_slope=0.25),
+        qkeras.QActivation(bits(8, 0)),
+        qkeras.QDense(5, **WEIGHTS),
+        L.Activation("relu6"),
+        L.Activation(L.ReLU()),
+        L.Activation(L.LeakyReLU(0.25)),
+    ),
+    "rescaling": sequential((8,), L.Rescaling(1 / 4, offset=-1), qkeras.QDense(5, **WEIGHTS)),
+    "nothing at inference": sequential(
+        (4, 4, 2),
+        L.RandomFlip(),
+        qkeras.QConv2D(3, 2, **WEIGHTS),
+        L.GaussianNoise(0.1),
+        L.GaussianDropout(0.2),
+        L.ActivityRegularization(0.1),
+        L.SpatialDropout2D(0.2),
+        L.AlphaDropout(0.1),
+    ),
+    "subtract": branches(lambda a, b: L.Subtract()([a, b])),
+    "mean of two": branches(lambda a, b: L.Average()([a, b])),
+    "largest, smallest": branches(lambda a, b: L.Concatenate()([L.Maximum()([a, b, a]), L.Minimum()([a, b, b])])),
+    "stacked": branches(lambda a, b: L.Flatten()(L.Concatenate(axis=1)([a, b, a])), (3, 2)),
+    "operators": branches(lambda a, b: 2 - (a * b + a / 4 - 0.5) + keras.ops.square(b) - (-a)),
+    "bounds by operators": branches(
+        lambda a, b: keras.ops.maximum(keras.ops.minimum(a, 0.75), b) + keras.ops.minimum(keras.ops.maximum(a, 1.5), b)
+    ),
+    "functions by operators": branches(lambda a, b: keras.ops.concatenate([keras.ops.relu(b), a], axis=-1)),
+    "by step": by_step(),
+    "repeated": sequential((6,), qkeras.QDense(3, **WEIGHTS), L.RepeatVector(4)),
+    "cropping": sequential((7, 6, 2), L.Cropping2D(((1, 2), (0, 1))), L.Reshape((20, 2)), L.Cropping1D(3)),
+    "groups": sequential((5, 5, 4), qkeras.QConv2D(6, 3, groups=2, **WEIGHTS)),
+    "dilation": sequential((7, 7, 2), qkeras.QConv2D(3, (3, 2), dilation_rate=(2, 3), padding="same", **WEIGHTS)),
+    "depth multiplier": sequential(
+        (5, 5, 3),
+        qkeras.QDepthwiseConv2D(2, depth_multiplier=2, depthwise_quantizer=bits(5, 0), bias_quantizer=bits(6, 1)),
+    ),
     "skip connections": skip(),
     "a layer used twice": shared(),
     "a model in a model": nested(),
@@ -240,7 +298,11 @@ def two_inputs():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (two_inputs(), "the model has 2 inputs and 1 outputs; one of each is supported"),
+        (
+            two_inputs(),
+            "the model has 2 inputs and 1 outputs; one of each is supported, such as keras.Model(model.inputs[0], "
+            "model.outputs[0])",
+        ),
         (
             sequential((3,), L.Lambda(lambda x: x, name="code")),
             "layer 'code' is a Lambda: it holds Python code, which fpgaml never runs; use a built-in layer",
@@ -273,10 +335,8 @@ def test_refused_models(model, message):
 
 
 def test_an_unknown_layer_is_named_with_what_is_supported():
-    with pytest.raises(
-        UnsupportedLayer, match=r"^layer 'crop': a Cropping2D is not supported; supported are .*QConv2D"
-    ):
-        read(sequential((4, 4, 1), L.Cropping2D(name="crop")), name="n")
+    with pytest.raises(UnsupportedLayer, match=r"^layer 'swap': a Permute is not supported; supported are .*QConv2D"):
+        read(sequential((4, 4, 1), L.Permute((2, 1, 3), name="swap")), name="n")
 
 
 def test_nan_weights_are_refused():
