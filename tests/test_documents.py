@@ -144,7 +144,7 @@ def short(monkeypatch):
     monkeypatch.setattr(trials, "repeat", lambda *_, **__: iter([TRIAL]))
     monkeypatch.setattr(trials, "cross_validate", lambda *_, **__: iter([TRIAL]))
     monkeypatch.setattr(search, "search", lambda *_, **__: found)
-    monkeypatch.setattr(store, "load", lambda path: loaded(path) if path.exists() else None)
+    monkeypatch.setattr(store, "load", lambda path, _=None: loaded(path) if path.exists() else None)
     monkeypatch.setattr(audit, "audit", lambda *a, **k: audited(*a, **k | {"simulate": False, "against_hls4ml": False}))
     monkeypatch.setattr(subject, "quantize_model", lambda *a, **k: quantized(*a, **k | {"refine": False}))
     monkeypatch.setattr(foreign, "convert_model", converted)

@@ -19,7 +19,7 @@ from fpgaml.estimate.model import CostModel, model
 from fpgaml.estimate.walls import Certainty
 from fpgaml.ir.network import Network, matrix_size
 from fpgaml.target.boards import Part
-from fpgaml.target.design import Design, LayerDesign, Strategy, valid_reuse_factors
+from fpgaml.target.design import Design, LayerDesign, Strategy, takes, valid_reuse_factors
 
 STEPS = 1.2  # ratio of the cycle counts that are tried
 REFINEMENTS = 12  # estimates spent on making single factors smaller
@@ -83,7 +83,11 @@ def propose(network: Network, design: Design, part: Part, stage: EstimateStage, 
 
 def _with_strategy(network: Network, design: Design, strategy: Strategy) -> Design:
     """Return `design` with one strategy and, in place of its reuse factors, 1 for every layer with weights."""
-    layers = tuple(LayerDesign(layer.name, 1) for layer in network if matrix_size(layer))
+    layers = tuple(
+        LayerDesign(layer.name, 1, None if takes(layer, strategy, design.io_type) else Strategy.LATENCY)
+        for layer in network
+        if matrix_size(layer)
+    )
     return replace(design, strategy=strategy, reuse_factor=1, per_layer=layers)
 
 

@@ -156,6 +156,12 @@ def check_design(network: Network, design: Design) -> None:
         _check_layer(network, layer, design)
 
 
+def takes(layer: Layer, strategy: Strategy, io_type: IoType) -> bool:
+    """Return whether hls4ml has a strategy for a kind of layer."""
+    unable = (Strategy.DISTRIBUTED_ARITHMETIC, *(RESOURCES if io_type is IoType.PARALLEL else ()))
+    return not (isinstance(layer, DepthwiseConv) and strategy in unable)
+
+
 def _check_layer(network: Network, layer: Layer, design: Design) -> None:
     size = matrix_size(layer)
     reuse = design.reuse_of(layer.name)
@@ -169,9 +175,7 @@ def _check_layer(network: Network, layer: Layer, design: Design) -> None:
         )
     if strategy is Strategy.DISTRIBUTED_ARITHMETIC and reuse != 1:
         raise ConfigError(f"layer {layer.name!r}: distributed_arithmetic must have reuse factor 1, not {reuse}")
-    parallel = design.io_type is IoType.PARALLEL
-    unable = (Strategy.DISTRIBUTED_ARITHMETIC, *(RESOURCES if parallel else ()))
-    if isinstance(layer, DepthwiseConv) and strategy in unable:
+    if not takes(layer, strategy, design.io_type):
         raise ConfigError(
             f"layer {layer.name!r}: hls4ml has no {strategy} for depthwise convolutions with {design.io_type}; give "
             "this layer the strategy latency"

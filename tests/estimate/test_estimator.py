@@ -4,9 +4,10 @@ from fpgaml.errors import ConfigError
 from fpgaml.estimate import EstimateStage, FitVerdict, compare_with_float, estimate, fit, utilisation
 from fpgaml.ir.network import matrix_size
 from fpgaml.target.boards import find_board, find_part
-from fpgaml.target.design import Design, IoType, LayerDesign, Strategy, is_valid_reuse
+from fpgaml.target.design import Design, IoType, LayerDesign, Strategy, check_design, is_valid_reuse
 from fpgaml.target.measurement import ESTIMATED, RESOURCES, Metric, Source
 from fpgaml.target.toolchain import Backend
+from tests.exact.test_emulate import CASES
 
 BOARD = find_board("pynq-z2")
 
@@ -31,6 +32,15 @@ def test_every_number_has_range_and_source(jet_mlp):
 def test_logic_synthesis_needs_fewer_luts_than_csynth_says(jet_mlp):
     found = estimate(jet_mlp, design(), BOARD.part)
     assert found.synthesis[Metric.LUT].value.median < 0.7 * found.csynth[Metric.LUT].value.median
+
+
+def test_a_depthwise_convolution_keeps_the_strategy_that_hls4ml_has_for_it():
+    network = CASES["depthwise"]
+    proposals = fit(network, design(clock_ns=10.0), BOARD.part)
+    assert proposals
+    assert {one.design.strategy_of("c") for one in proposals} == {Strategy.LATENCY}
+    for one in proposals:
+        check_design(network, one.design)
 
 
 def test_latency_in_microseconds(jet_mlp):
