@@ -31,6 +31,7 @@ from fpgaml.frontend.findings import Code, Finding, Severity, finding
 from fpgaml.ir.accumulate import output_type
 from fpgaml.ir.fixed import MAX_WIDTH, PIXEL, Codes, FixedPoint, Floats
 from fpgaml.ir.network import Layer, Network, Result, identifier, weights_of
+from fpgaml.ir.shown import Shown, Summary
 from fpgaml.target.design import Design
 from fpgaml.target.toolchain import Backend
 
@@ -85,8 +86,8 @@ class Simulation:
     sides: tuple[Side, ...]
 
 
-@dataclass(frozen=True)
-class Audit:
+@dataclass(frozen=True, repr=False)
+class Audit(Shown):
     """Everything an audit found."""
 
     model: str
@@ -94,6 +95,13 @@ class Audit:
     rows: tuple[LayerRow, ...]
     findings: tuple[Finding, ...]
     simulation: Simulation | None
+
+    @property
+    def summary(self) -> Summary:
+        """What was found, worst first as it was found."""
+        rows = [(str(one.severity), one.layer, one.found, one.mend) for one in self.findings]
+        line = f"of {self.model}: {len(self.errors)} errors, {len(self.mismatches)} mismatches, {len(rows)} findings"
+        return Summary(line, ("severity", "layer", "finding", "what to do"), rows)
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -36,6 +36,7 @@ from fpgaml.card.sections import (
 )
 from fpgaml.errors import ConfigError, nearest
 from fpgaml.ir.network import check_identifier
+from fpgaml.ir.shown import Shown, Summary
 
 
 class Task(StrEnum):
@@ -49,7 +50,7 @@ class Task(StrEnum):
 TRAINED = ("data", "model", "training", "compress", "compression", "quantization")
 
 
-class RunCard(Section):
+class RunCard(Shown, Section):
     """One run. `folder` is where the card lies; relative paths in it start there."""
 
     name: str = "mnist_mlp"
@@ -63,6 +64,17 @@ class RunCard(Section):
     output: Output = as_by_default(Output)
     _folder: Path = PrivateAttr(default_factory=Path)
     _sought: tuple[Path, ...] = PrivateAttr(default=())
+
+    @property
+    def summary(self) -> Summary:
+        """Each key that is not as by default."""
+        dump = self.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+        rows = [
+            (f"{section}.{key}" if key else section, str(value))
+            for section, inner in dump.items()
+            for key, value in (inner.items() if isinstance(inner, dict) else [("", inner)])
+        ]
+        return Summary(f"{self.name}: {len(rows)} keys that are not as by default", ("key", "value"), rows)
 
     @property
     def folder(self) -> Path:

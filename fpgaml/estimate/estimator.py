@@ -23,6 +23,7 @@ from fpgaml.estimate.model import CostModel, Values, group_of, model, predict, s
 from fpgaml.estimate.residuals import probability_below
 from fpgaml.estimate.walls import Wall, walls
 from fpgaml.ir.network import Network, weights_of
+from fpgaml.ir.shown import Shown, Summary
 from fpgaml.target.boards import Part
 from fpgaml.target.design import Design, check_design
 from fpgaml.target.measurement import ESTIMATED, RESOURCES, Measurement, MedianRange, Metric, Source
@@ -47,8 +48,8 @@ class LayerEstimate:
     values: Measurements
 
 
-@dataclass(frozen=True)
-class Estimate:
+@dataclass(frozen=True, repr=False)
+class Estimate(Shown):
     """The estimate of a design: `csynth` has cycles and resources, `synthesis` resources."""
 
     network: str
@@ -59,6 +60,16 @@ class Estimate:
     layers: tuple[LayerEstimate, ...]
     walls: tuple[Wall, ...]
     extrapolated: bool
+
+    @property
+    def summary(self) -> Summary:
+        """Each figure with its 80 % range, for HLS csynth and after logic synthesis."""
+        stages = [self.at(stage) for stage in EstimateStage]
+        rows = [
+            (str(what), *(_ranged(one[what].value) if what in one else "-" for one in stages)) for what in self.csynth
+        ]
+        line = f"of {self.network} on {self.design.part}: latency ~{self.latency_us.median:.3g} us by estimate"
+        return Summary(line, ("median (80 % range)", *map(str, EstimateStage)), rows)
 
     @property
     def latency_us(self) -> MedianRange:
@@ -73,6 +84,10 @@ class Estimate:
     def at(self, stage: EstimateStage) -> Measurements:
         """Return the measurements of a stage."""
         return self.csynth if stage is EstimateStage.CSYNTH else self.synthesis
+
+
+def _ranged(value: MedianRange) -> str:
+    return f"~{value.median:,.0f} ({value.low:,.0f} to {value.high:,.0f})"
 
 
 class FitVerdict(StrEnum):

@@ -20,6 +20,7 @@ from fpgaml.exact.cause import Cause, Diagnosis, case_of, diagnose
 from fpgaml.ir.accumulate import Interval, intervals, tensor_types
 from fpgaml.ir.fixed import FLOAT32_EXACT, Array, Codes, Floats
 from fpgaml.ir.network import Activation, Layer, Network
+from fpgaml.ir.shown import Shown, Summary
 
 EXAMPLES = 5
 
@@ -208,12 +209,25 @@ class Execution:
         return classify(self.logits)
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Shown):
     """Executions of one network on the same labelled images; the last is the reference for bits (C simulation)."""
 
     labels: NDArray[np.int64]
     executions: tuple[Execution, ...]
+
+    @property
+    def summary(self) -> Summary:
+        """Each execution: its accuracy, and the logits in which it differs from the reference."""
+        last = self.executions[-1].name
+        labelled = len(self.labels) > 0
+        names = [one.name for one in self.executions]
+        rows = [
+            (str(name), f"{100 * self.accuracy(name):.2f}" if labelled else "-", f"{self.mismatches(name, last):,}")
+            for name in names
+        ]
+        line = f"{len(self.executions[-1].logits):,} images, {', '.join(map(str, names))}"
+        return Summary(line, ("execution", "accuracy (%)", f"logits unlike {last}"), rows)
 
     def accuracy(self, name: str) -> float:
         """Return the share of right classes."""

@@ -49,6 +49,7 @@ from fpgaml.ir.network import (
     Weights,
 )
 from fpgaml.ir.network import Layer as NetworkLayer
+from fpgaml.ir.shown import Shown, Summary
 
 TABLE_INDEX = FixedPoint(10, 4, True, Rounding.RND_CONV, Overflow.SAT)
 SIGMOID = FixedPoint(8, 0, False, Rounding.RND_CONV, Overflow.SAT)
@@ -83,8 +84,8 @@ class TableTypes:
 TABLES = TableTypes()
 
 
-@dataclass(frozen=True)
-class Reading:
+@dataclass(frozen=True, repr=False)
+class Reading(Shown):
     """A Network with where its layers come from, and where it is not what Keras computes, and why.
 
     `alike` names layers as `keras_names` does, those behind a rounding too. `real` has the values that weights had
@@ -97,6 +98,16 @@ class Reading:
     apart: dict[str, str] = field(default_factory=dict)
     alike: dict[str, str] = field(default_factory=dict)
     real: dict[str, dict[str, Floats]] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> Summary:
+        """Each layer with the Keras layer that it comes from, and why it is apart from that, if it is."""
+        rows = [
+            (layer.name, layer.words, self.keras_names.get(layer.name, ""), self.apart.get(layer.name, ""))
+            for layer in self.network
+        ]
+        line = f"of {self.network.name}: {len(rows)} layers" + (f"; {'; '.join(self.notes)}" if self.notes else "")
+        return Summary(line, ("layer", "what it does", "layer in Keras", "apart from Keras"), rows)
 
 
 def read(

@@ -37,6 +37,7 @@ import numpy as np
 
 from fpgaml.errors import ConfigError, DataError, UnsupportedLayer, nearest
 from fpgaml.ir.fixed import Codes, FixedPoint, Floats, Overflow, grid, smallest
+from fpgaml.ir.shown import Shown, Summary
 
 Shape = tuple[int, ...]
 Found = TypeVar("Found")
@@ -535,8 +536,8 @@ KINDS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Network:
+@dataclass(frozen=True, repr=False)
+class Network(Shown):
     """A quantized network. Building one checks it: a Network that exists is well formed."""
 
     name: str
@@ -576,6 +577,18 @@ class Network:
             if layer.name == name:
                 return layer
         raise KeyError(name)
+
+    @property
+    def summary(self) -> Summary:
+        """Its layers: what each does, its output shape, how many weights it has."""
+        counts = [sum(held.codes.size for held in weights_of(layer).values()) for layer in self.layers]
+        ends = " -> ".join(_times(self.shapes[layer.name]) for layer in (self.input, self.output))
+        rows = [
+            (layer.name, layer.words, _times(self.shapes[layer.name]), f"{count:,}")
+            for layer, count in zip(self.layers, counts, strict=True)
+        ]
+        line = f"{self.name}: {len(self.layers)} layers, {ends}, {sum(counts):,} weights, digest {self.digest[:8]}"
+        return Summary(line, ("layer", "what it does", "output", "weights"), rows)
 
     @property
     def input(self) -> Input:

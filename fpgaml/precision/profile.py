@@ -26,6 +26,7 @@ from fpgaml.exact.emulate import Emulator
 from fpgaml.ir.accumulate import Interval, codes_before_cast, intervals, tensor_types
 from fpgaml.ir.fixed import MAX_WIDTH, Array, Codes, FixedPoint, Floats, Integers, Overflow, smallest
 from fpgaml.ir.network import Layer, Network, Result, Weights, weights_of
+from fpgaml.ir.shown import Shown, Summary
 from fpgaml.precision.histogram import CodeCounter, FloatCounter, Histogram, Statistics, summarize
 
 
@@ -101,8 +102,8 @@ class TensorProfile:
         return self.type.width - self.spare_integer - self.spare_fraction
 
 
-@dataclass(frozen=True)
-class Profile:
+@dataclass(frozen=True, repr=False)
+class Profile(Shown):
     """Every tensor of a network over a data set. classes: labels that occur, ascending; empty without labels."""
 
     network: str
@@ -110,6 +111,16 @@ class Profile:
     images: int
     classes: tuple[int, ...]
     tensors: tuple[TensorProfile, ...]
+
+    @property
+    def summary(self) -> Summary:
+        """Each tensor: its type, its ends, the bits it needs."""
+        rows = [
+            (t.name, str(t.type), f"{t.statistics.minimum:.4g}", f"{t.statistics.maximum:.4g}", str(t.used_bits))
+            for t in self.tensors
+        ]
+        line = f"of {self.network} over {self.images:,} images, {len(rows)} tensors"
+        return Summary(line, ("tensor", "type", "min", "max", "bits used"), rows)
 
     def __getitem__(self, name: str) -> TensorProfile:
         for tensor in self.tensors:
