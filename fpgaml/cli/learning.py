@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fpgaml.exact.history import Epoch
     from fpgaml.ir.fixed import Floats
     from fpgaml.ir.network import Network
+    from fpgaml.report.tradeoff import Gathered
     from fpgaml.runs.workspace import Workspace
 
 TABLE_WIDTH = 120  # of all runs; a narrower terminal wraps its lines
@@ -177,11 +178,36 @@ def search(
     out.print(f"cards: {workspace / 'search'}", soft_wrap=True)
 
 
+def _trade_off_page(found: Gathered, figure: Path, caption: str, path: Path) -> None:
+    """Write the trade-off as a page."""
+    from fpgaml.report.overview import plain, save_page, table
+    from fpgaml.report.page import Fact
+
+    rows = [
+        (plain(one.run), plain(one.group), plain(one.data), f"{100 * one.accuracy:.2f}", f"{one.weight_bits:,}",
+         "yes" if one in found.front else "")
+        for one in found.points
+    ]  # fmt: skip
+    heads = ("run", "group", "data", "accuracy (%)", "bits of weights", "front")
+    lines = ["# trade-off", "", "## Accuracy against bits", "", *table(heads, rows)]
+    lines += [
+        "",
+        f"![Accuracy against bits](<{figure.name}>)",
+        "",
+        plain(caption),
+        *(line for one in found.left_out for line in ("", f"left out: {plain(one)}")),
+    ]
+    on_front = str(len(set(found.front)))
+    facts = [Fact("points", str(len(rows)), "runs, trials and searches"), Fact("on the front", on_front, "of these")]
+    save_page(path, "Accuracy against bits of weights", facts, "\n".join(lines), figure.parent)
+
+
 def tradeoff(
     folder: Annotated[Path, typer.Argument(help="Folder of runs", metavar="RUNS_FOLDER")] = Path("hls_projects"),
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The figure: .png, with .svg and .json beside it.")
     ] = None,
+    page: Annotated[Path | None, typer.Option("--page", help="Write it as a page too.", show_default=False)] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show accuracy against bits of weights, over all runs, trials and searches: a table and one figure."""
@@ -192,6 +218,8 @@ def tradeoff(
     front = set(found.front)
     figure, caption = classification.trade_off(gathering.marks(found.points))
     path = figures.save_beside(figure, output or folder / "tradeoff.png", gathering.to_json(found))
+    if page is not None:
+        _trade_off_page(found, path, caption, page)
     if as_json:
         print_json(json.loads(gathering.to_json(found)) | {"figure": str(path)})
         return

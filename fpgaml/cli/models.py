@@ -57,11 +57,12 @@ def audit_model(
     against_hls4ml: Annotated[
         bool, typer.Option("--against-hls4ml", help="Convert it with hls4ml's defaults too, side by side.")
     ] = False,
+    page: Annotated[Path | None, typer.Option("--page", help="Write it as a page too.", show_default=False)] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what each layer really does, every trap in it, and whether hardware agrees bit for bit."""
     from fpgaml.audit.audit import audit
-    from fpgaml.cli.show_audit import show_audit
+    from fpgaml.cli.show_audit import audit_page, show_audit
 
     options: dict[str, Any] = {
         "weights": weights,
@@ -84,6 +85,8 @@ def audit_model(
         print_json(found.record())
     else:
         show_audit(out, found)
+    if page is not None:
+        audit_page(found, page)
     if found.exit_code:
         raise typer.Exit(found.exit_code)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -26,6 +28,52 @@ def show_audit(console: Console, found: Audit) -> None:
         show_simulation(console, found.simulation)
     mark = "[bold red]✗[/]" if found.exit_code else "[bold green]✓[/]"
     console.print(f"\n{mark} {escape(summary(found))}", soft_wrap=True)
+
+
+def audit_page(found: Audit, path: Path) -> None:
+    """Write an audit as a page: layers, findings, executions. Raises: ConfigError."""
+    from fpgaml.report.overview import plain, save_page, table
+    from fpgaml.report.page import Fact
+
+    layers = [
+        [plain(text or "-") for text in (row.layer, row.does or row.keras, row.weight, row.bias, row.output)]
+        for row in found.rows
+    ]
+    heads = ["layer", "what it does", "weights", "bias", "accumulator or output"]
+    lines = ["# audit", "", "## Layers", "", *table(heads, layers)]
+    if found.findings:
+        told = [
+            tuple(plain(text) for text in (one.layer or "the model", f"{one.severity} {one.code}", one.found, one.mend))
+            for one in found.findings
+        ]
+        lines += ["", "## Findings", "", *table(("layer", "what", "found", "to mend it"), told)]
+    done = found.simulation
+    if done:
+        sides = [(plain(side.name), _unlike(side), _alike(side), _where(side)) for side in done.sides]
+        origin = f"{done.images} images, {plain(done.data)}; the reference is {plain(done.reference)}."
+        heads = ["execution", f"logits unlike it, of {done.logits:,}", "same class (%)", "first differs at"]
+        lines += ["", "## Executions", "", origin, "", *table(heads, sides)]
+    mood = "bad" if found.exit_code else "good"
+    facts = [
+        Fact("can become hardware", "no" if found.exit_code else "yes", summary(found), mood),
+        Fact("layers", str(len(found.rows)), f"input {found.input_type}"),
+        Fact("findings", str(len(found.findings)), f"{len(found.errors)} of them errors"),
+    ]
+    save_page(path, found.model, facts, "\n".join(lines), path.parent)
+
+
+def _unlike(side: Side) -> str:
+    return "fails" if side.failed else "-" if side.logits_unequal is None else f"{side.logits_unequal:,}"
+
+
+def _alike(side: Side) -> str:
+    return "-" if side.agreement is None else f"{100 * side.agreement:.1f}"
+
+
+def _where(side: Side) -> str:
+    from fpgaml.report.overview import plain
+
+    return plain(str(side.failed or side.first or "nowhere"))
 
 
 def layer_table(rows: tuple[LayerRow, ...]) -> Table:

@@ -217,9 +217,13 @@ def difference_page(left: Path, right: Path, path: Path) -> Path:
             place = (side.resolve() / "figures" / f"{name}.svg").relative_to(parent).as_posix()
             lines += ["", f"**{plain(side.name)}**", "", f"![{name} of {plain(side.name)}](<{place}>)"]
     facts = [Fact("differences", str(len(found)), f"between {left} and {right}")]
-    made = page(title=f"{left.name} and {right.name}", facts=facts, text="\n".join(lines), folder=parent)
+    return save_page(path, f"{left.name} and {right.name}", facts, "\n".join(lines), parent)
+
+
+def save_page(path: Path, title: str, facts: Sequence[Fact], text: str, folder: Path) -> Path:
+    """Write a page of Markdown `text`, its figures in `folder`; return it. Raises: ConfigError if it cannot be."""
     try:
-        path.write_text(made, encoding="utf-8")
+        path.write_text(page(title=title, facts=facts, text=text, folder=folder), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"page {path} cannot be written: {error.strerror}; name another file") from error
     return path
@@ -231,9 +235,16 @@ def plain(text: str) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a Markdown table: the first column left, the others right."""
-    rule = "|".join(["---"] + ["---:"] * (len(head) - 1))
+    """Return the lines of a Markdown table: columns of numbers stand right, all others left."""
+    columns = zip(*rows, strict=True) if rows else ()
+    rule = "|".join("---:" if all(map(_is_number, column)) else "---" for column in columns) or "|".join(
+        ["---"] * len(head)
+    )
     return [f"| {' | '.join(head)} |", f"|{rule}|", *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _is_number(text: str) -> bool:
+    return text == "-" or text.lstrip("~-").replace(",", "").replace(".", "").isdigit()
 
 
 def rows_record(rows: Sequence[RunRow | Different]) -> list[dict[str, Any]]:

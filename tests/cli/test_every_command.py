@@ -83,8 +83,11 @@ CALLS = {
     "sweep": (["sweep", "{run}", "--widths", "8", "--integers", "2"], None),
     "trials": (["trials", "{card}", "--seeds", "1", "-o", "trials"], NO_CARD),
     "search": (["search", "{card}", "--points", "1", "--minutes", "5", "-o", "{lab}/runs"], NO_CARD),
-    "tradeoff": (["tradeoff", "{lab}/runs", "-o", "t.png"], None),
-    "audit": (["audit", "{run}/quantized.keras", "--data", "{data}", "--label", "class"], "does not exist"),
+    "tradeoff": (["tradeoff", "{lab}/runs", "-o", "t.png", "--page", "t.html"], None),
+    "audit": (
+        ["audit", "{run}/quantized.keras", "--data", "{data}", "--label", "class", "--page", "a.html"],
+        "does not exist",
+    ),
     "convert": (
         ["convert", "{run}/network.npz", "--data", "{data}", "--label", "class", "-o", "c", "--name", "again"],
         None,

@@ -55,7 +55,7 @@ def test_the_page_of_all_runs_leads_to_a_page_of_each(tmp_path):
         run_folder(tmp_path, name, record=RECORD if name == "one" else None)
     page = overview.overview_page(tmp_path).read_text()
     assert '<a href="one/report.html">one</a>' in page
-    assert ">97.00</td>" in page
+    assert '<td style="text-align:right">97.00</td>' in page
     assert ">not finished</td>" in page
     assert "index.svg" not in page  # one run alone is no figure
     stopped = (tmp_path / "two" / "report.html").read_text()
@@ -157,3 +157,8 @@ def test_names_are_shown_and_never_markup():
 
     body, _ = rendered(text, None)
     assert "<td>a|b](javascript:x) &lt;img&gt; **c** `d` \\  # e</td>" in body
+
+
+def test_numbers_stand_right_and_words_left():
+    assert overview.table(("a", "b", "c"), [("x", "1,000", "-"), ("y", "~2.5", "word")])[1] == "|---|---:|---|"
+    assert overview.table(("a", "b"), []) == ["| a | b |", "|---|---|"]
