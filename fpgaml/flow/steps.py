@@ -253,6 +253,9 @@ def _compare(workspace: Workspace, listener: Listener) -> str:
     text = json.dumps(asdict(comparison_record(comparison, proof)) | {"head": head}, indent=1)
     workspace.write("comparison.json", lambda path: path.write_text(text, encoding="utf-8"))
     if proof.failure:
+        from fpgaml.report.failure import write_failure
+
+        write_failure(workspace, proof)
         raise BitMismatch(proof.failure)
     if head is None:
         return proof.summary

@@ -215,6 +215,11 @@ def test_one_wrong_bit_fails_the_run_and_names_the_layer(copy):
         "differ; the first at image 3, channel (2): emulator "
     )
     assert json.loads((run / "comparison.json").read_text())["proved"] is False
+    page = (run / "report.html").read_text()
+    assert '<dd class="large bad">not proved</dd>' in page
+    assert '<svg role="img" aria-label="The first difference"' in page
+    assert "Left: image 3, as the network gets it. Right: the values of layer fc1 that differ for it (red)" in page
+    assert re.search(r"<td>fc1</td>\s*<td[^>]*>1</td>", page)
 
 
 def test_one_wrong_weight_is_found_against_keras(copy):
