@@ -37,6 +37,7 @@ MODELS = ("Sequential", "Functional", "Model")
 PRUNING = "PruneLowMagnitude"
 UNUSED = ("_initializer", "_regularizer", "_constraint", "_range")  # endings of settings that matter in training only
 RECURRENT = re.compile(r"GRU|LSTM|RNN|Bidirectional")
+LAYERS = ("_layer_checkpoint_dependencies", "layers")  # where a file of numbered weights keeps its layers
 COUNTERS = ("iteration", "seed_generator_state")  # variables that no inference reads
 OPERATORS = {
     "__operators__.add": "Add",
@@ -395,7 +396,7 @@ class Numbered:
 
     def parts(self, layers: list[Config]) -> list[Shelf]:
         """Return the group of each layer: the first of a class has no number, and some numbers are left out."""
-        keys = [key for key in ("_layer_checkpoint_dependencies", "layers") if key in self.group]
+        keys = [key for key in LAYERS if key in self.group]
         inside: Any = self.group[keys[0]] if keys else {}
         found: dict[str, list[str]] = {}
         for one in layers:

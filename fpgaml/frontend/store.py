@@ -154,7 +154,8 @@ def _load_described(path: Path, weights: Path) -> keras.Model:
     if legacy.is_old(str(config.get("keras_version", "3"))):
         with h5py.File(weights, "r") as file:
             group = file.get("model_weights", file)
-            return legacy.rebuild(config, legacy.Numbered(group) if "layers" in group else legacy.Named(group))
+            numbered = any(key in group for key in legacy.LAYERS)
+            return legacy.rebuild(config, legacy.Numbered(group) if numbered else legacy.Named(group))
     found = keras.saving.deserialize_keras_object(config, custom_objects=_known(), safe_mode=True)
     found.load_weights(weights)
     return flat(found)

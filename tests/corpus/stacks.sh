@@ -18,6 +18,6 @@ stack() { # NAME PACKAGE...
   archive "$name" "$folder/$name/bin/python"
 }
 
-stack tf212 tensorflow-cpu==2.12.1 qkeras==0.9.0 tensorflow-model-optimization==0.7.5 "setuptools<81"
-stack tf215 tensorflow-cpu==2.15.1 qkeras==0.9.0 tensorflow-model-optimization==0.8.0 "setuptools<81"
+stack tf212 tensorflow-cpu==2.12.1 qkeras==0.9.0 tensorflow-model-optimization==0.7.5 pyparsing tqdm "setuptools<81"
+stack tf215 tensorflow-cpu==2.15.1 qkeras==0.9.0 tensorflow-model-optimization==0.7.5 pyparsing tqdm "setuptools<81"
 archive keras3 "${PYTHON:-python}" # the present stack, in which fpgaml is installed
