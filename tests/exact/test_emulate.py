@@ -259,3 +259,24 @@ def test_a_kind_without_a_way_to_run_is_refused():
     with pytest.raises(UnsupportedLayer) as caught:
         emulate.prepare(Spiral("s", ("x",)), None)
     assert str(caught.value) == "layer 's': a Spiral cannot be emulated"
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_mean_is_cut_to_few_bits_from_all_of_its_sum(sign):
+    """Ten bits of a sum just below a multiple of 2**20, beyond float32 on one side of zero alone."""
+    one = Weights(np.array([sign]), FixedPoint(2, 2))
+    ahead = Affine("s", ("x",), one, Weights(np.array([0]), FixedPoint(2, 2)))
+    mean = AveragePool("m", ("s",), (4,), (4,), ((0, 0),), FixedPoint(10, 28, True, Rounding.TRN, Overflow.SAT))
+    total = (1 << 25) + 3 * (1 << 20) - sign
+    codes = [total // 4, total // 4, total // 4, total - 3 * (total // 4)]
+    found = emulate.run(
+        network(ahead, mean, shape=(4, 1), kind=FixedPoint(24, 24, False)), np.array([codes])[..., None]
+    )
+    assert found.ravel().tolist() == [sign * total >> 20]
+
+
+def test_a_mean_of_values_on_a_coarse_grid_is_rounded_once():
+    """Steps of 4 on a grid of halves: 4/3 is 2.67 halves, 8/3 is 5.33."""
+    mean = AveragePool("m", ("x",), (3,), (3,), ((0, 0),), FixedPoint(8, 7, True, Rounding.TRN, Overflow.SAT))
+    codes = np.array([[[1], [0], [0], [1], [1], [0]]])
+    assert emulate.run(network(mean, shape=(6, 1), kind=FixedPoint(4, 6)), codes).ravel().tolist() == [2, 5]

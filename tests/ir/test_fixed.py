@@ -8,7 +8,19 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from fpgaml.errors import ConfigError, DataError
-from fpgaml.ir.fixed import MAX_WIDTH, PIXEL, ROUND_IN_PLACE, FixedPoint, Overflow, Rounding, code_type, grid, smallest
+from fpgaml.ir.fixed import (
+    FLOAT32_EXACT,
+    FLOAT64_EXACT,
+    MAX_WIDTH,
+    PIXEL,
+    ROUND_IN_PLACE,
+    FixedPoint,
+    Overflow,
+    Rounding,
+    code_type,
+    grid,
+    smallest,
+)
 from tests import slow
 
 
@@ -66,6 +78,12 @@ def test_smallest_holds_exactly():
     assert smallest(0, 255, 8) == FixedPoint(8, 0, signed=False)
     assert smallest(0, 8, 0, signed=True) == FixedPoint(5, 5)
     assert smallest(-4, -4, 0) == FixedPoint(3, 3)
+
+
+@pytest.mark.parametrize(("limit", "kind"), [(FLOAT32_EXACT, np.float32), (FLOAT64_EXACT, np.float64)])
+def test_the_limit_of_a_floating_point_type_is_the_last_integer_before_a_gap(limit, kind):
+    assert [int(kind(n)) for n in (limit - 1, limit)] == [limit - 1, limit]
+    assert int(kind(limit + 1)) != limit + 1
 
 
 @pytest.mark.parametrize("rounding", Rounding)
