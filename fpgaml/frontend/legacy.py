@@ -87,7 +87,10 @@ def config_of(file: Any) -> Config:
     """Return the model's configuration in an open h5 file. Raises: FormatError if it has none."""
     text = file.attrs.get("model_config")
     if text is None:
-        raise FormatError("the file has weights but no model_config: save the whole model, not its weights alone")
+        raise FormatError(
+            "the file has weights but no model_config: save the whole model, not its weights alone, or name the "
+            ".json of the model, and this file as --weights"
+        )
     found: Config = json.loads(text_of(text))
     return found
 

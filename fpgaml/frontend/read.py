@@ -22,15 +22,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import keras
 import numpy as np
 
 from fpgaml.errors import DataError, UnsupportedLayer
 from fpgaml.frontend import legacy, readers
 from fpgaml.frontend.findings import Code
+from fpgaml.frontend.folding import scale_and_bias
+from fpgaml.frontend.functions import FUNCTIONS, TABLES, TableTypes, index_for, looked_up
 from fpgaml.frontend.graph import Layer, Node, walk
 from fpgaml.frontend.quantizers import Rounded, meaning, quantized, rounded, tabulate
-from fpgaml.frontend.readers import RELUS, Builder, Padding, Reader, drop_axes, padding_of, pairwise, whole_kernel
+from fpgaml.frontend.readers import RELUS, Builder, Padding, Reader, drop_axes, padding_of, whole_kernel
 from fpgaml.ir.accumulate import Interval, before_cast, output_interval
 from fpgaml.ir.fixed import MAX_WIDTH, PIXEL, FixedPoint, Floats, Overflow, Rounding, grid, smallest
 from fpgaml.ir.network import (
@@ -41,7 +42,6 @@ from fpgaml.ir.network import (
     DepthwiseConv,
     Function,
     Input,
-    Multiply,
     Network,
     PRelu,
     Shape,
@@ -51,37 +51,9 @@ from fpgaml.ir.network import (
 from fpgaml.ir.network import Layer as NetworkLayer
 from fpgaml.ir.shown import Shown, Summary
 
-TABLE_INDEX = FixedPoint(10, 4, True, Rounding.RND_CONV, Overflow.SAT)
-SIGMOID = FixedPoint(8, 0, False, Rounding.RND_CONV, Overflow.SAT)
-TANH = FixedPoint(8, 1, True, Rounding.RND_CONV, Overflow.SAT)
 SCALE_BITS = 16  # of batch normalization and slopes that are on no grid, where the caller states none
 FLOAT_BIAS_FRACTION = 32  # bits
-FUNCTION_BITS, INDEX_INTEGER = 12, 6  # of the index of a float function's table
-RESULT_BITS, RESULT_FRACTION = 16, 8  # of what it gives
-FUNCTIONS = {
-    "elu", "selu", "softplus", "softsign", "silu", "swish", "gelu", "exponential", "hard_sigmoid", "hard_silu",
-    "hard_swish", "mish",
-}  # fmt: skip
 KERNEL_QUANTIZERS = ("kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer")
-
-
-@dataclass(frozen=True)
-class TableTypes:
-    """The types of a float sigmoid or tanh as a table: of its index, and of what each gives."""
-
-    index: FixedPoint = TABLE_INDEX
-    sigmoid: FixedPoint = SIGMOID
-    tanh: FixedPoint = TANH
-
-    def of(self, function: str) -> Table:
-        """Return the table of "sigmoid" or "tanh": computed in float64, rounded by its stated type."""
-        x = self.index.decode(np.arange(self.index.low, self.index.high + 1))
-        kind, values = (self.tanh, np.tanh(x)) if function == "tanh" else (self.sigmoid, 1 / (1 + np.exp(-x)))
-        plain = FixedPoint(kind.width, kind.integer, kind.signed)
-        return Table("table", ("x",), self.index, Weights(kind.encode(values), plain))
-
-
-TABLES = TableTypes()
 
 
 @dataclass(frozen=True, repr=False)
@@ -244,18 +216,11 @@ class Exact(Builder):
 
     def normalize(self, node: Node) -> str:
         """Append scale and bias per channel, rounded to a stated grid where they are on none that narrow."""
-        layer, source = node.layer, self.source(node)
-        if layer.axis not in (-1, len(self.shapes[source])):
-            raise UnsupportedLayer(f"layer {node.name!r}: axis must be the last, not {layer.axis}")
-        mean, variance = (np.asarray(v, np.float64) for v in (layer.moving_mean, layer.moving_variance))
-        gamma = np.asarray(layer.gamma, np.float64) if layer.scale else np.ones(mean.shape)
-        beta = np.asarray(layer.beta, np.float64) if layer.center else np.zeros(mean.shape)
-        if not all(np.isfinite(values).all() for values in (mean, variance, gamma, beta)):
-            raise DataError(f"layer {node.name!r} has NaN or infinite values; train it again", code=Code.BAD_WEIGHTS)
-        scale = gamma / np.sqrt(variance + layer.epsilon)
-        return self.normalized(node, scale, beta - mean * scale, "batch normalization")
+        return self.normalized(
+            node, *scale_and_bias(node, len(self.shapes[self.source(node)])), what="batch normalization"
+        )
 
-    def normalized(self, node: Node, scale: Floats, bias: Floats, what: str) -> str:
+    def normalized(self, node: Node, scale: Floats, bias: Floats, *, what: str) -> str:
         """Append a scale and a bias for each channel (channels,), rounded to a stated grid."""
         bits = self.scale_bits or self.bits
         found = rounded(scale, bits), rounded(bias, bits)
@@ -310,7 +275,7 @@ class Exact(Builder):
             case "leaky_relu":
                 return self.relu(node, source, name, 0.2)
             case "relu6":
-                return readers.bounded(self, node, self.relu(node, source, name, 0.0), 6.0)
+                return readers.bounded(self, node, self.rectified(source, name, 0.0, node), 6.0)
             case "softmax" | "sigmoid" if node.last:
                 return self.leave_out(node, plain, source)
             case "sigmoid" | "tanh":
@@ -354,17 +319,10 @@ class Exact(Builder):
 
     def looked_up(self, source: str, name: str, what: str, function: Callable[[Any], Any]) -> str:
         """Append a function in floating point as a table of stated types, of what Keras itself computes."""
-        x = self.ranges[source]
-        index = _index_for(x)
-        results = np.asarray(
-            function(index.decode(np.arange(index.low, index.high + 1)).astype(np.float32)), np.float64
-        )
-        whole = rounded(results, RESULT_BITS)
-        fraction = min(whole.type.fraction, RESULT_FRACTION)
-        kind = FixedPoint(whole.type.integer + fraction, whole.type.integer, True, Rounding.RND_CONV, Overflow.SAT)
-        plain = FixedPoint(kind.width, kind.integer)
-        apart = f"the function {what} in floating point is on no grid: it is a table of {index} to {plain}, rounded"
-        return self.put(Table(name, (source,), index, Weights(kind.encode(results), plain)), apart)
+        made = replace(looked_up(function, index_for(self.ranges[source])), name=name, sources=(source,))
+        types = f"{made.index} to {made.table.type}"
+        apart = f"the function {what} in floating point is on no grid: it is a table of {types}, rounded"
+        return self.put(made, apart)
 
     def scaled(self, node: Node, source: str, name: str, scale: float, offset: float) -> str:
         """Append a scale and an offset a channel, exact where they have few bits, else rounded."""
@@ -393,6 +351,16 @@ class Exact(Builder):
         kind = _holding(node, before_cast(wide, self.ranges[source]))
         return self.put(Activation(name, (source,), Function.RELU, kind, slope), apart)
 
+    def rectified(self, source: str, name: str, slope: float, node: Node) -> str:
+        """Append a ReLU, which is exact anyway."""
+        return self.relu(node, source, name, slope)
+
+    def constant(
+        self, kind: type[NetworkLayer], name: str, sources: tuple[str, ...], arrays: dict[str, Floats], **settings: Any
+    ) -> str:
+        """Append a layer with the very values of `arrays`."""
+        return self.add(kind, name, sources, **settings, **{one: Weights.of(array) for one, array in arrays.items()})
+
     def prelu(self, node: Node) -> str:
         """Append a ReLU with its slopes, exact where they have few bits, else rounded."""
         values = np.asarray(node.layer.alpha, np.float64)
@@ -415,16 +383,6 @@ def _holding(node: Node, x: Interval) -> FixedPoint:
             code=Code.DESIGN,
         )
     return smallest(x.low, x.high, x.fraction, signed=x.low < 0)
-
-
-def _index_for(x: Interval) -> FixedPoint:
-    """Return the index of a table of a function in floating point: every code of `x`, or as many as a table may have.
-
-    Values beyond plus and minus 32 saturate.
-    """
-    integer = min(x.bits - x.fraction, INDEX_INTEGER)
-    fraction = min(x.fraction, FUNCTION_BITS - integer)
-    return FixedPoint(max(2, integer + fraction), integer, True, Rounding.RND_CONV, Overflow.SAT)
 
 
 def _as_values(found: Floats | Rounded, where: str) -> tuple[Floats, str]:
@@ -536,42 +494,6 @@ def _quantized_average(build: Exact, node: Node) -> str:
     return build.activate(node, layer.activation, made, build.name(f"{node.name}_act")) if layer.activation else made
 
 
-def _multiply(build: Exact, node: Node) -> str:
-    return pairwise(build, node, Multiply)
-
-
-def _square(build: Exact, node: Node) -> str:
-    return build.add(Multiply, build.name(node.name), build.sources(node) * 2)
-
-
-def _normalization(build: Exact, node: Node) -> str:
-    """Keras' preprocessing layer, which learned mean and variance from data."""
-    layer, channels = node.layer, build.shapes[build.source(node)][-1]
-    mean, variance = (np.asarray(values, np.float64) for values in (layer.mean, layer.variance))
-    if layer.invert or any(values.shape[:-1].count(1) != values.ndim - 1 for values in (mean, variance)):
-        raise UnsupportedLayer(f"layer {node.name!r}: a Normalization must be by channel (axis -1) and not inverted")
-    scale = 1 / np.maximum(np.sqrt(variance.reshape(-1)), keras.config.epsilon())
-    scale, bias = np.broadcast_to(scale, channels), np.broadcast_to(-mean.reshape(-1) * scale, channels)
-    return build.normalized(node, scale, bias, "normalization")
-
-
-def _crop(build: Exact, node: Node) -> str:
-    """A convolution of each channel by itself that picks the value behind what is cut off."""
-    cuts, source = node.layer.cropping, build.source(node)
-    cuts = (cuts,) if isinstance(cuts[0], int) else cuts
-    channels, kernel = build.shapes[source][-1], np.zeros(tuple(a + b + 1 for a, b in cuts))
-    kernel[tuple(a for a, _ in cuts)] = 1
-    picked = Weights.of(np.repeat(kernel[..., None], channels, axis=-1))
-    none = Weights.of(np.zeros(channels))
-    plain = (1,) * len(cuts), ((0, 0),) * len(cuts)
-    return build.put(DepthwiseConv(build.name(node.name), (source,), picked, none, *plain))
-
-
-def _elu(build: Exact, node: Node) -> str:
-    alpha = float(node.layer.alpha)
-    return build.looked_up(build.source(node), build.name(node.name), "elu", lambda x: keras.activations.elu(x, alpha))
-
-
 READERS: dict[str, Reader] = readers.READERS | {
     "QDense": readers.dense,
     "QConv1D": readers.conv,
@@ -587,11 +509,4 @@ READERS: dict[str, Reader] = readers.READERS | {
     "QAveragePooling2D": _quantized_average,
     "QGlobalAveragePooling2D": _quantized_average,
     "QActivation": readers.activation,
-    "Multiply": _multiply,
-    "ops.Multiply": readers.operator(_multiply, lambda number, first: (number, 0.0)),
-    "ops.Square": _square,
-    "Normalization": _normalization,
-    "Cropping1D": _crop,
-    "Cropping2D": _crop,
-    "ELU": _elu,
 }

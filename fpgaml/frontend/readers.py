@@ -28,6 +28,7 @@ from fpgaml.ir.network import (
     DepthwiseConv,
     Flatten,
     MaxPool,
+    Multiply,
     Pad,
     Reshape,
     Shape,
@@ -133,8 +134,26 @@ class Builder(ABC):
         """Add a ReLU in floating point."""
 
     @abstractmethod
+    def rectified(self, source: str, name: str, slope: float, node: Node) -> str:
+        """Add a ReLU on the way to a result, which rounds nothing."""
+
+    @abstractmethod
+    def constant(
+        self, kind: type[NetworkLayer], name: str, sources: tuple[str, ...], arrays: dict[str, Floats], **settings: Any
+    ) -> str:
+        """Add a layer with weights that nobody learned."""
+
+    @abstractmethod
+    def normalized(self, node: Node, scale: Floats, bias: Floats, *, what: str) -> str:
+        """Add a scale and a bias for each channel (channels,)."""
+
+    @abstractmethod
     def scaled(self, node: Node, source: str, name: str, scale: float, offset: float) -> str:
         """Add ``scale * x + offset``, the same for all values."""
+
+    @abstractmethod
+    def looked_up(self, source: str, name: str, what: str, function: Callable[[Any], Any]) -> str:
+        """Add a table of a function in floating point, called `what`."""
 
     @abstractmethod
     def prelu(self, node: Node) -> str:
@@ -298,6 +317,28 @@ def _upsample(build: Builder, node: Node) -> str:
     return build.add(Upsample, build.name(node.name), (build.source(node),), factors=factors)
 
 
+def _crop(build: Builder, node: Node) -> str:
+    """A convolution of each channel by itself that picks the value behind what is cut off."""
+    cuts, source = node.layer.cropping, build.source(node)
+    cuts = (cuts,) if isinstance(cuts[0], int) else cuts
+    channels, kernel = build.shapes[source][-1], np.zeros(tuple(a + b + 1 for a, b in cuts))
+    kernel[tuple(a for a, _ in cuts)] = 1
+    arrays = {"kernel": np.repeat(kernel[..., None], channels, axis=-1), "bias": np.zeros(channels)}
+    plain = {"strides": (1,) * len(cuts), "padding": ((0, 0),) * len(cuts)}
+    return build.summed(node, build.constant(DepthwiseConv, build.name(node.name), (source,), arrays, **plain))
+
+
+def _normalization(build: Builder, node: Node) -> str:
+    """Keras' preprocessing layer, which learned mean and variance from data."""
+    layer, channels = node.layer, build.shapes[build.source(node)][-1]
+    mean, variance = (np.asarray(values, np.float64) for values in (layer.mean, layer.variance))
+    if layer.invert or any(values.shape[:-1].count(1) != values.ndim - 1 for values in (mean, variance)):
+        raise UnsupportedLayer(f"layer {node.name!r}: a Normalization must be by channel (axis -1) and not inverted")
+    scale = 1 / np.maximum(np.sqrt(variance.reshape(-1)), keras.config.epsilon())
+    scale, bias = np.broadcast_to(scale, channels), np.broadcast_to(-mean.reshape(-1) * scale, channels)
+    return build.normalized(node, scale, bias, what="normalization")
+
+
 def _repeat(build: Builder, node: Node) -> str:
     length = build.shapes[build.source(node)][-1]
     one = build.add(Reshape, build.name(f"{node.name}_row"), (build.source(node),), dims=(1, length))
@@ -306,6 +347,19 @@ def _repeat(build: Builder, node: Node) -> str:
 
 def _add(build: Builder, node: Node) -> str:
     return build.summed(node, pairwise(build, node, AddLayer))
+
+
+def _multiply(build: Builder, node: Node) -> str:
+    return build.summed(node, pairwise(build, node, Multiply))
+
+
+def _square(build: Builder, node: Node) -> str:
+    return build.summed(node, build.add(Multiply, build.name(node.name), build.sources(node) * 2))
+
+
+def _elu(build: Builder, node: Node) -> str:
+    alpha = float(node.layer.alpha)
+    return build.looked_up(build.source(node), build.name(node.name), "elu", lambda x: keras.activations.elu(x, alpha))
 
 
 def _subtract(build: Builder, node: Node) -> str:
@@ -328,7 +382,7 @@ def _maximum(build: Builder, node: Node) -> str:
     made, *others = build.sources(node)
     for at, other in enumerate(others):
         more = _difference(build, node, made, other, f"{node.name}_more{at + 1}")
-        more = build.relu(node, more, build.name(f"{node.name}_relu{at + 1}"), 0.0)
+        more = build.rectified(more, build.name(f"{node.name}_relu{at + 1}"), 0.0, node)
         made = build.add(
             AddLayer, build.name(f"{node.name}_{at + 1}" if others[at + 1 :] else node.name), (other, more)
         )
@@ -340,7 +394,7 @@ def _minimum(build: Builder, node: Node) -> str:
     made, *others = build.sources(node)
     for at, other in enumerate(others):
         more = _difference(build, node, other, made, f"{node.name}_more{at + 1}")
-        more = build.relu(node, more, build.name(f"{node.name}_relu{at + 1}"), 0.0)
+        more = build.rectified(more, build.name(f"{node.name}_relu{at + 1}"), 0.0, node)
         name = f"{node.name}_{at + 1}" if others[at + 1 :] else node.name
         made = _difference(build, node, other, more, name)
     return build.summed(node, made)
@@ -423,8 +477,8 @@ def _bounded_by(tensors: Reader, sign: float) -> Reader:
             return tensors(build, node)
         bound = node.numbers[0]
         more = build.scaled(node, build.source(node), build.name(f"{node.name}_more"), sign, -sign * bound)
-        more = build.relu(node, more, build.name(f"{node.name}_relu"), 0.0)
-        return build.scaled(node, more, build.name(node.name), sign, bound)
+        more = build.rectified(more, build.name(f"{node.name}_relu"), 0.0, node)
+        return build.summed(node, build.scaled(node, more, build.name(node.name), sign, bound))
 
     return read
 
@@ -466,16 +520,17 @@ def relu_layer(build: Builder, node: Node, layer: Layer, source: str, name: str)
     """Add what a ReLU or LeakyReLU does; a bound is what is left of it after a second ReLU, which is exact."""
     if getattr(layer, "threshold", 0):
         raise UnsupportedLayer(f"layer {node.name!r}: a ReLU must have no threshold, not {layer.threshold}")
-    made = build.relu(node, source, name, float(layer.negative_slope))
-    bound = getattr(layer, "max_value", None)
-    return made if bound is None else bounded(build, node, made, float(bound))
+    bound, slope = getattr(layer, "max_value", None), float(layer.negative_slope)
+    if bound is None:
+        return build.relu(node, source, name, slope)
+    return bounded(build, node, build.rectified(source, name, slope, node), float(bound))
 
 
 def bounded(build: Builder, node: Node, source: str, bound: float) -> str:
     """Add the smaller of `source` and a number."""
     left = build.scaled(node, source, build.name(f"{node.name}_left"), -1.0, bound)
-    left = build.relu(node, left, build.name(f"{node.name}_bound"), 0.0)
-    return build.scaled(node, left, build.name(f"{node.name}_bounded"), -1.0, bound)
+    left = build.rectified(left, build.name(f"{node.name}_bound"), 0.0, node)
+    return build.summed(node, build.scaled(node, left, build.name(f"{node.name}_bounded"), -1.0, bound))
 
 
 def _prelu(build: Builder, node: Node) -> str:
@@ -543,10 +598,14 @@ READERS: dict[str, Reader] = {
     "RandomZoom": _nothing,
     "ZeroPadding1D": _pad,
     "ZeroPadding2D": _pad,
+    "Cropping1D": _crop,
+    "Cropping2D": _crop,
+    "Normalization": _normalization,
     "RepeatVector": _repeat,
     "UpSampling1D": _upsample,
     "UpSampling2D": _upsample,
     "Add": _add,
+    "Multiply": _multiply,
     "Subtract": _subtract,
     "Average": _average,
     "Maximum": _maximum,
@@ -555,6 +614,8 @@ READERS: dict[str, Reader] = {
     "Concatenate": _concatenate,
     "ops.Add": operator(_add, lambda number, first: (1.0, number)),
     "ops.Subtract": operator(_subtract, lambda number, first: (-1.0, number) if first else (1.0, -number)),
+    "ops.Multiply": operator(_multiply, lambda number, first: (number, 0.0)),
+    "ops.Square": _square,
     "ops.Divide": operator(_no_quotient, _divided),
     "ops.TrueDivide": operator(_no_quotient, _divided),
     "ops.Maximum": _bounded_by(_maximum, 1.0),
@@ -570,5 +631,6 @@ READERS: dict[str, Reader] = {
     "ReLU": _relu,
     "LeakyReLU": _relu,
     "PReLU": _prelu,
+    "ELU": _elu,
     "Softmax": _softmax,
 }

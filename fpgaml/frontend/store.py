@@ -93,12 +93,11 @@ def written_layers(path: Path) -> list[tuple[str, str, bool]]:
     Only the description is parsed: nothing is loaded, nothing is run. Empty if the file is no Keras model.
     """
     try:
-        text = _description(path)
-        config = json.loads(text)["config"]
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        config = json.loads(_description(path))["config"]
+        entries = config.get("layers", []) if isinstance(config, dict) else config  # a class of one's own lists none
+        return [(_name(entry), entry["class_name"], _own_code(entry)) for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile):
         return []
-    entries = config.get("layers", []) if isinstance(config, dict) else config  # a class of one's own lists none
-    return [(_name(entry), entry["class_name"], _own_code(entry)) for entry in entries]
 
 
 def _description(path: Path) -> str:

@@ -170,7 +170,7 @@ class _Chooser:
         self._relu = {
             layer.name
             for layer in model.layers
-            if layer.kind is Activation and layer.settings["function"] is Function.RELU
+            if layer.kind is Activation and layer.settings["function"] is Function.RELU and not layer.settings["slope"]
         }
         for name in model.activations[1:]:
             if name not in ranges or not ranges[name].total:

@@ -14,11 +14,12 @@ import qkeras
 from rich.console import Console
 from typer.testing import CliRunner
 
+from fpgaml import convert_model
 from fpgaml.audit.audit import Audit, Images, Side, _stock_side, audit, hls4ml_name, load_images, summary
 from fpgaml.backend.stock import StockRun
 from fpgaml.cli.app import app
 from fpgaml.cli.show_audit import short, show_audit
-from fpgaml.errors import DataError
+from fpgaml.errors import DataError, FormatError
 from fpgaml.frontend import store
 from fpgaml.frontend.findings import RULES, Code, Severity
 from fpgaml.frontend.inspection import logits_bare
@@ -216,6 +217,95 @@ def test_a_file_that_is_no_model(tmp_path):
     assert [(f.code, f.severity) for f in found.findings] == [("unreadable-file", "error")]
     assert found.findings[0].found.startswith(f"{path} is not a Keras model that can be read: ")
     assert found.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "m.h5",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+            "is a pointer of Git LFS, not the model itself; fetch it with git lfs pull",
+        ),
+        ("m.onnx", b"\x08", "is an ONNX model; fpgaml reads Keras models, .keras or .h5"),
+        ("m.pt", b"PK", "is a PyTorch model; fpgaml reads Keras models, .keras or .h5"),
+        (
+            "m.tflite",
+            b"\x1c\0\0\0TFL3",
+            "is a TensorFlow Lite model, whose layers are fused and rounded; name the Keras model it was made from",
+        ),
+        ("m.json", b"{}", "describes a model without its weights; name their file with --weights"),
+        (
+            "saved/saved_model.pb",
+            b"",
+            "is a SavedModel of TensorFlow, which holds compiled functions; save the model as one file, "
+            "model.save('model.keras'), and name that",
+        ),
+    ],
+)
+def test_what_is_no_keras_file_is_said_with_what_to_do(name, content, message, tmp_path):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    path = path if path.parent == tmp_path else path.parent
+    found = audit(path)
+    assert [(one.found, one.mend) for one in found.findings] == [(f"{path} {message}", "see the message")]
+    with pytest.raises(FormatError) as caught:
+        convert_model(path, base=tmp_path / "runs")
+    assert str(caught.value) == f"{path} {message}"
+
+
+class OwnModel(keras.Model):
+    """A class of one's own, whose file lists no layers."""
+
+    def __init__(self):
+        super().__init__(name="own")
+        self.fc = qkeras.QDense(2, **WEIGHTS)
+
+    def call(self, x):
+        return self.fc(x)
+
+    def get_config(self):
+        return {}
+
+
+def test_a_model_of_the_users_own_class(tmp_path):
+    model = OwnModel()
+    model(np.zeros((1, 3), np.float32))
+    model.save(tmp_path / "m.keras")
+    found = audit(tmp_path / "m.keras")
+    assert [(one.code, one.found) for one in found.errors] == [
+        (
+            "python-code",
+            f"OwnModel '' comes from the Python module {__name__!r}, which fpgaml never imports; use layers of Keras "
+            "and QKeras",
+        )
+    ]
+    assert found.rows == ()
+
+
+@pytest.mark.parametrize("config", [{}, [], {"config": []}, {"config": [{}]}, {"config": {"layers": [{"config": 1}]}}])
+def test_a_description_that_is_none(config, tmp_path):
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("metadata.json", json.dumps({"keras_version": "2.15.0"}))
+        archive.writestr("model.weights.h5", b"")
+    found = audit(tmp_path / "m.keras")
+    assert found.findings[0].found.startswith(f"{tmp_path}/m.keras is not a Keras model that can be read: ")
+
+
+def test_a_sum_wider_than_any_type_is_an_error_with_advice():
+    layers = [qkeras.QDense(64, name=f"fc{n}", **WEIGHTS) for n in range(6)]
+    found = look(model((64,), *layers))
+    assert [one.found for one in found.errors] == [
+        "layer 'fc5' needs 66 bits to be exact, more than 63: give its weights or its input fewer bits"
+    ]
+    assert found.rows[-1].output == "?"
+    found = look(model((64,), *layers[:5], qkeras.QDense(64, activation="relu", name="last", **WEIGHTS)))
+    assert [one.found for one in found.errors] == [
+        "layer 'last': its result needs 66 bits to be exact, more than the 63 that a type can have; put a QActivation "
+        "of fewer bits before it"
+    ]
 
 
 def test_no_file():
