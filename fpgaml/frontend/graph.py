@@ -20,6 +20,7 @@ from typing import Any
 import keras
 import numpy as np
 import qkeras
+import tensorflow as tf
 
 from fpgaml.errors import UnsupportedLayer
 from fpgaml.ir.fixed import Floats
@@ -232,12 +233,18 @@ def layer_outputs(model: Any, names: dict[str, str], values: Any) -> dict[str, F
     """Return the outputs (images, *shape) of nodes for input `values`, by the keys of `names`, as float64.
 
     `names` maps each key to the name of a node, which is that of its Keras layer.
+
+    Raises: UnsupportedLayer if Keras cannot run the model.
     """
     if not names:
         return {}
     graph = walk(model)
     probe = keras.Model(graph.input.output, {key: graph[name].output for key, name in names.items()})
-    found = probe(np.asarray(values, np.float32), training=False)
+    try:
+        found = probe(np.asarray(values, np.float32), training=False)
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        reason = next((line for line in str(error).splitlines() if line and "calling" not in line), "no reason given")
+        raise UnsupportedLayer(f"model {model.name!r} cannot be run by Keras itself: {reason.strip()}") from error
     return {key: np.asarray(value, np.float64) for key, value in found.items()}
 
 

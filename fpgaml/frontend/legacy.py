@@ -37,6 +37,7 @@ MODELS = ("Sequential", "Functional", "Model")
 PRUNING = "PruneLowMagnitude"
 UNUSED = ("_initializer", "_regularizer", "_constraint", "_range")  # endings of settings that matter in training only
 RECURRENT = re.compile(r"GRU|LSTM|RNN|Bidirectional")
+CAUSAL = ("kernel_size", "dilation_rate")  # which say how many zeros stand before the first value
 LAYERS = ("_layer_checkpoint_dependencies", "layers")  # where a file of numbered weights keeps its layers
 COUNTERS = ("iteration", "seed_generator_state")  # variables that no inference reads
 OPERATORS = {
@@ -164,10 +165,12 @@ class _Rebuild:
         """Return a layer with its weights."""
         if _kind(one) == PRUNING:
             return self.pruned(one, shelf)
+        one, before = self.without_causal(one)
         made, kind = self.made(one), _kind(one)
 
         def call(tensors: Tensors) -> Tensors:
             try:
+                tensors = [before(tensor) for tensor in tensors] if before else tensors
                 found = made(tensors[0] if len(tensors) == 1 else tensors)
             except (TypeError, ValueError) as error:
                 raise UnsupportedLayer(
@@ -179,6 +182,16 @@ class _Rebuild:
             return list(found) if isinstance(found, (list, tuple)) else [found]
 
         return call
+
+    def without_causal(self, one: Config) -> tuple[Config, Any]:
+        """Return a layer whose causal padding, which QKeras on Keras 3 cannot do, another layer does; else None."""
+        config = one["config"]
+        if config.get("padding") != "causal":
+            return one, None
+        (size, *_), (rate, *_) = ([config[key]] if isinstance(config[key], int) else config[key] for key in CAUSAL)
+        name = self.name(f"{config['name']}_causal")
+        before = keras.layers.ZeroPadding1D(((size - 1) * rate, 0), name=name)
+        return {**one, "config": {**config, "padding": "valid"}}, before
 
     def pruned(self, one: Config, shelf: Shelf) -> Part:
         """Return the layer in a wrapper for pruning, its mask applied: the wrapper does the same at each call."""

@@ -143,7 +143,7 @@ def test_float_models_are_ready_for_quantization(name, folder):
     assert (floats.answers(model, PIXEL.decode(codes)) == theirs.argmax(axis=1)).all()
 
 
-@pytest.mark.parametrize("name", ["tf212/merged.h5", "tf215/separable.keras", "keras3/cnn_normalized.json"])
+@pytest.mark.parametrize("name", ["tf212/merged.h5", "tf215/causal.keras", "keras3/cnn_normalized.json"])
 def test_every_command_takes_a_model(name, folder, tmp_path, monkeypatch, capsys):
     """One model of each stack through the command line; all of them went once, by commands.py."""
     path = folder / name

@@ -57,6 +57,15 @@ def test_the_function_inside_a_layer(layer, name):
     assert activation_of(layer) == name
 
 
+def test_a_model_that_keras_cannot_run_is_refused():
+    """QKeras on Keras 3 hands causal padding to TensorFlow, which has none."""
+    model = keras.Sequential(
+        [keras.Input((8, 2)), qkeras.QConv1D(3, 3, padding="causal", name="c", **WEIGHTS)], name="m"
+    )
+    with pytest.raises(UnsupportedLayer, match=r"^model 'm' cannot be run by Keras itself: .*CAUSAL"):
+        layer_outputs(model, {"c": "c"}, np.zeros((1, 8, 2)))
+
+
 @pytest.mark.parametrize(
     ("layer", "code"),
     [
