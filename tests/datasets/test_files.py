@@ -11,7 +11,8 @@ from fpgaml.datasets.files import read
 from fpgaml.datasets.sources import load_data, with_data
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.ir.fixed import FixedPoint
-from tests.datasets.test_dataset import idx, write_csv
+from tests.datasets.test_dataset import idx
+from tests.datasets.test_tables import write_csv
 
 RNG = np.random.default_rng(0)
 ROWS = [("charge", "kind", "time"), *((n, ("gamma", "neutron", "muon")[n % 3], 3 * n) for n in range(30))]
