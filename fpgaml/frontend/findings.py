@@ -296,7 +296,7 @@ RULES: dict[Code, Rule] = {
     ),
     Code.QUANTIZED_BATCH_NORMALIZATION: Rule(
         _WARN,
-        "makes an exact layer of it, or refuses it",
+        "makes a layer of it, whose scale and bias are rounded to a stated grid",
         "prints 'Unsupported quantizer: quantized_po2' and goes on with wrong values",
         "QConv2DBatchnorm, or fold it before quantizing",
     ),

@@ -395,12 +395,6 @@ def _as_values(found: Floats | Rounded, where: str) -> tuple[Floats, str]:
 
 def unsupported(node: Node) -> UnsupportedLayer:
     """Return why a kind of layer is refused."""
-    if node.kind == "QBatchNormalization":
-        return UnsupportedLayer(
-            f"layer {node.name!r}: QBatchNormalization divides by a quantized deviation, which is on no grid; use "
-            "QConv2DBatchnorm, QDenseBatchnorm or a plain BatchNormalization",
-            code=Code.QUANTIZED_BATCH_NORMALIZATION,
-        )
     if legacy.RECURRENT.search(node.kind):
         return UnsupportedLayer(
             f"layer {node.name!r}: a {node.kind} is recurrent, and a Network keeps nothing from one step to the next; "
@@ -494,6 +488,28 @@ def _quantized_average(build: Exact, node: Node) -> str:
     return build.activate(node, layer.activation, made, build.name(f"{node.name}_act")) if layer.activation else made
 
 
+def _quantized_normalization(build: Exact, node: Node) -> str:
+    """QKeras' batch normalization: quantized numbers, but a factor of one over a root, unless that is quantized too."""
+    layer = node.layer
+    if layer.axis not in (-1, [-1], len(build.shapes[build.source(node)])):
+        raise UnsupportedLayer(f"layer {node.name!r}: axis must be the last, not {layer.axis}")
+
+    def value(what: str, quantizer: str) -> Floats:
+        found, quantize = np.asarray(getattr(layer, what), np.float32), getattr(layer, f"{quantizer}_internal")
+        return np.asarray(found if quantize is None else quantize(found), np.float64)
+
+    mean, variance = value("moving_mean", "mean_quantizer"), value("moving_variance", "variance_quantizer")
+    scale = 1 / np.sqrt(variance + layer.epsilon)
+    if layer.scale:
+        scale = scale * value("gamma", "gamma_quantizer")
+    if layer.inverse_quantizer_internal is not None:
+        scale = np.asarray(layer.inverse_quantizer_internal(scale.astype(np.float32)), np.float64)
+    bias = (value("beta", "beta_quantizer") if layer.center else 0.0) - mean * scale
+    if not (np.isfinite(scale).all() and np.isfinite(bias).all()):
+        raise DataError(f"layer {node.name!r} has NaN or infinite values; train it again", code=Code.BAD_WEIGHTS)
+    return build.normalized(node, scale, bias, what="quantized batch normalization")
+
+
 READERS: dict[str, Reader] = readers.READERS | {
     "QDense": readers.dense,
     "QConv1D": readers.conv,
@@ -509,4 +525,5 @@ READERS: dict[str, Reader] = readers.READERS | {
     "QAveragePooling2D": _quantized_average,
     "QGlobalAveragePooling2D": _quantized_average,
     "QActivation": readers.activation,
+    "QBatchNormalization": _quantized_normalization,
 }

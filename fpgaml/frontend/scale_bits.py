@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ FEWEST = 4
 MOST = 32
 HALF = 0.5  # of a step
 IMAGES = 1000  # on which bits are tried at most
+FEW, VALUES = 32, 4_000_000  # and at least; as many that their layers have so many values
 ROUNDING, FLOAT32, TABLES = "rounded to a stated grid", "float32 limit", "a float function is a table"
 
 ReadAt = Callable[[int], Reading]
@@ -117,7 +119,8 @@ def settle(model: Any, *, name: str, input_type: FixedPoint, codes: Codes, state
     first = read_at(stated or SCALE_BITS)
     if not first.real:
         return None
-    codes = codes[:IMAGES]
+    one = sum(prod(shape) for shape in first.network.shapes.values())
+    codes = codes[: max(FEW, min(IMAGES, VALUES // one))]
     real = _checked(first, reals.values(first.network, first.real, codes))
     theirs = _checked(first, _keras(model, first, codes))
     by_float32, hidden = _unlike(real, theirs), _ends_in_casts(first)

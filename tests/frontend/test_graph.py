@@ -71,7 +71,6 @@ def test_a_model_that_keras_cannot_run_is_refused():
     [
         (L.Dense(2), Code.FLOAT_WEIGHTS),
         (L.Lambda(lambda x: x), Code.PYTHON_CODE),
-        (qkeras.QBatchNormalization(), Code.QUANTIZED_BATCH_NORMALIZATION),
         (qkeras.QDense(2, kernel_quantizer=qkeras.quantized_bits(4, 0, alpha="auto")), Code.ALPHA_AUTO),
         (qkeras.QActivation(bits(4, 0, alpha="auto")), Code.ALPHA_AUTO),
         (qkeras.QActivation(bits(4, 0, alpha="auto_po2")), Code.ALPHA_AUTO_PO2),

@@ -72,6 +72,30 @@ def test_the_fewest_bits_for_which_nothing_differs_from_keras():
     )
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"scale": False},
+        {"inverse_quantizer": "quantized_po2(8)", "gamma_quantizer": None, "variance_quantizer": None},
+    ],
+    ids=["defaults", "no scale", "inverse quantized"],
+)
+def test_quantized_batch_normalization_is_rounded_as_a_plain_one_is(settings):
+    model = made(
+        qkeras.QDense(6, name="fc", **WEIGHTS),
+        qkeras.QBatchNormalization(name="bn", **settings),
+        qkeras.QActivation("quantized_relu(6,2)", name="act"),
+        qkeras.QDense(3, name="end", **WEIGHTS),
+    )
+    found, codes = settled(model)
+    assert (found.unlike, found.cause, unlike(model, found.bits, codes)) == (0, "", 0)
+    assert found.reading.apart["bn"].startswith(
+        "quantized batch normalization in floating point is on no grid: its scale"
+    )
+    assert unlike(model, 5, codes) > 0
+
+
 def test_too_few_bits_are_named_as_the_cause():
     found, codes = settled(hidden(), stated=6)
     assert found.cause == "rounded to a stated grid"
