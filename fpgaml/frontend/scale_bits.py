@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -36,7 +37,8 @@ FEWEST = 4
 MOST = 32
 HALF = 0.5  # of a step
 IMAGES = 1000  # on which bits are tried at most
-FEW, VALUES = 32, 4_000_000  # and at least; as many that their layers have so many values
+QUICK = 4  # that show most numbers of bits to be too few
+FEW, VALUES = 32, 4_000_000  # at least so many; no more than have so many values in all layers
 ROUNDING, FLOAT32, TABLES = "rounded to a stated grid", "float32 limit", "a float function is a table"
 
 ReadAt = Callable[[int], Reading]
@@ -113,6 +115,7 @@ def settle(model: Any, *, name: str, input_type: FixedPoint, codes: Codes, state
     `read`'s scale_bits; then only what it changes is found.
     """
 
+    @cache
     def read_at(bits: int) -> Reading:
         return read(model, name=name, input_type=input_type, scale_bits=stated and bits, bits=bits)
 
@@ -123,24 +126,27 @@ def settle(model: Any, *, name: str, input_type: FixedPoint, codes: Codes, state
     codes = codes[: max(FEW, min(IMAGES, VALUES // one))]
     real = _checked(first, reals.values(first.network, first.real, codes))
     theirs = _checked(first, _keras(model, first, codes))
-    by_float32, hidden = _unlike(real, theirs), _ends_in_casts(first)
+    hidden = _ends_in_casts(first)
 
-    def tried(bits: int) -> Settled:
+    def tried(bits: int, count: int = IMAGES) -> Settled:
         reading = read_at(bits)
         off = reach(reading.network, reading.real) if hidden else None
-        ours = _checked(reading, _ours(reading.network, codes))
-        counts = _unlike(ours, theirs), _unlike(ours, real), by_float32
-        size = sum(values.size for values in theirs.values())
-        return Settled(reading, bits, stated is not None, *counts, size, len(codes), off)
+        keras, exact = ({name: array[:count] for name, array in one.items()} for one in (theirs, real))
+        ours = _checked(reading, _ours(reading.network, codes[:count]))
+        counts = _unlike(ours, keras), _unlike(ours, exact), _unlike(exact, keras)
+        size = sum(values.size for values in keras.values())
+        return Settled(reading, bits, stated is not None, *counts, size, len(codes[:count]), off)
 
-    best = tried(stated or SCALE_BITS)
-    for bits in () if stated else range(FEWEST if hidden else SCALE_BITS, MOST + 1):
+    if stated:
+        return tried(stated)
+    few: dict[int, int] = {}  # values that differ on a few images, where that many bits are not enough
+    for bits in range(FEWEST if hidden else SCALE_BITS, MOST + 1):
         with suppress(ConfigError, UnsupportedLayer):  # too wide with so many bits
-            found = tried(bits)
-            if found.good:
+            quick = tried(bits, QUICK)
+            if quick.good and (found := tried(bits)).good:
                 return found
-            best = found if found.unlike < best.unlike else best
-    return best
+            few[bits] = quick.unlike
+    return tried(min(few, key=lambda bits: few[bits], default=SCALE_BITS))
 
 
 def _ends_in_casts(reading: Reading) -> bool:
