@@ -53,6 +53,7 @@ from fpgaml.ir.shown import Shown, Summary
 
 SCALE_BITS = 16  # of batch normalization and slopes that are on no grid, where the caller states none
 FLOAT_BIAS_FRACTION = 32  # bits
+Known = dict[tuple[str, str, int | None], Floats | Rounded]  # by node, weights and bits stated
 KERNEL_QUANTIZERS = ("kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer")
 
 
@@ -90,15 +91,19 @@ def read(
     scale_bits: int | None = None,
     bits: int = SCALE_BITS,
     tables: TableTypes = TABLES,
+    known: Known | None = None,
 ) -> Reading:
     """Return the Network that `model` (Sequential or functional, one input, one output) computes.
 
     scale_bits: bits to round to what is on no grid. None refuses weights with alpha "auto", and takes `bits` for batch
-    normalization and slopes (scale_bits.py finds how many). tables: the types of a float sigmoid or tanh inside.
+    normalization and slopes (scale_bits.py finds how many). tables: the types of a float sigmoid or tanh inside. known: kept
+    between readings of one model, whose quantizers then are evaluated once.
 
     Raises: UnsupportedLayer for what has no exact meaning; DataError for NaN or infinite weights.
     """
-    build = Exact(input_type=input_type, scale_bits=scale_bits, bits=bits, tables=tables)
+    build = Exact(
+        input_type=input_type, scale_bits=scale_bits, bits=bits, tables=tables, known={} if known is None else known
+    )
     build.read(walk(model))
     return build.reading(name)
 
@@ -118,6 +123,7 @@ class Exact(Builder):
     apart: dict[str, str] = field(default_factory=dict)  # network layers where Keras computes something else, and why
     beyond: set[str] = field(default_factory=set)  # those, and all that reads them
     real: dict[str, dict[str, Floats]] = field(default_factory=dict)  # weights before they were rounded
+    known: Known = field(default_factory=dict)  # what quantizers gave, for further readings of the same model
 
     def reading(self, name: str) -> Reading:
         """Return what was read, as a Network of that name."""
@@ -205,7 +211,10 @@ class Exact(Builder):
         found = getattr(layer, f"{quantizer}_internal", None)
         if found is None and what == "bias" and any(getattr(layer, f"{q}_internal", None) for q in KERNEL_QUANTIZERS):
             return self._float_bias(values.astype(np.float64), where)
-        return _as_values(quantized(found, values, where, self.scale_bits), where)
+        key = node.name, what, self.scale_bits
+        if key not in self.known:
+            self.known[key] = quantized(found, values, where, self.scale_bits)
+        return _as_values(self.known[key], where)
 
     def _float_bias(self, values: Floats, where: str) -> tuple[Floats, str]:
         """QKeras allows biases in float: kept exactly, unless a grid is stated or no accumulator could hold them."""

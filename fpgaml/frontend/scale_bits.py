@@ -28,7 +28,7 @@ from fpgaml.exact.agreement import decoded
 from fpgaml.exact.comparison import classify
 from fpgaml.exact.deviation import off_grid, reach
 from fpgaml.frontend.inspection import keras_values
-from fpgaml.frontend.read import SCALE_BITS, Reading, read
+from fpgaml.frontend.read import SCALE_BITS, Known, Reading, read
 from fpgaml.ir.accumulate import tensor_types
 from fpgaml.ir.fixed import Codes, FixedPoint, Floats
 from fpgaml.ir.network import Network, weights_of
@@ -115,9 +115,12 @@ def settle(model: Any, *, name: str, input_type: FixedPoint, codes: Codes, state
     `read`'s scale_bits; then only what it changes is found.
     """
 
+    known: Known = {}
+
     @cache
     def read_at(bits: int) -> Reading:
-        return read(model, name=name, input_type=input_type, scale_bits=stated and bits, bits=bits)
+        given = stated and bits
+        return read(model, name=name, input_type=input_type, scale_bits=given, bits=bits, known=known)
 
     first = read_at(stated or SCALE_BITS)
     if not first.real:
