@@ -96,8 +96,8 @@ def read(
     """Return the Network that `model` (Sequential or functional, one input, one output) computes.
 
     scale_bits: bits to round to what is on no grid. None refuses weights with alpha "auto", and takes `bits` for batch
-    normalization and slopes (scale_bits.py finds how many). tables: the types of a float sigmoid or tanh inside. known: kept
-    between readings of one model, whose quantizers then are evaluated once.
+    normalization and slopes (scale_bits.py finds how many). tables: the types of a float sigmoid or tanh inside.
+    known: kept between readings of one model, whose quantizers then are evaluated once.
 
     Raises: UnsupportedLayer for what has no exact meaning; DataError for NaN or infinite weights.
     """
