@@ -304,7 +304,13 @@ def _pad(name: str, x: Stream, padding: tuple[tuple[int, int], ...], fill: int, 
 
 
 def _windows(
-    layer: Layer, x: Stream, window: Shape, strides: Shape, padding: tuple[tuple[int, int], ...], shape: Shape, fill: int
+    layer: Layer,
+    x: Stream,
+    window: Shape,
+    strides: Shape,
+    padding: tuple[tuple[int, int], ...],
+    shape: Shape,
+    fill: int,
 ) -> list[Stage]:
     """Return what makes the windows of a layer: padding if there is any, and a line buffer."""
     found = []
@@ -387,7 +393,12 @@ def _(layer: DepthwiseConv, place: Place) -> list[Stage]:
     matrix = np.zeros((taps, channels, channels), np.int64)
     matrix[:, np.arange(channels), np.arange(channels)] = layer.kernel.codes.reshape(taps, channels)
     x = before[-1].out
-    return [*before, _adders(layer, matrix.reshape(-1, channels), replace(place, x=x), Stream(place.shape, x.beats, channels, place.type))]
+    return [
+        *before,
+        _adders(
+            layer, matrix.reshape(-1, channels), replace(place, x=x), Stream(place.shape, x.beats, channels, place.type)
+        ),
+    ]
 
 
 def _product_beats(layer: Dense | Conv, x: Stream) -> tuple[int, int]:

@@ -115,7 +115,7 @@ class Adders:
     def _places(self, digits: set[Digit], pair: Pair) -> list[tuple[Digit, Digit]]:
         """Return where a pair stands among the digits of one sum, each digit once."""
         a, ka, b, kb, relative = pair
-        found, used = [], set()
+        found, used = [], set[Digit]()
         for node, shift, sign in sorted(digits):
             first, second = (node, shift, sign), (b, shift - ka + kb, sign * relative)
             if node == a and second in digits and second != first and not {first, second} & used:
@@ -211,7 +211,8 @@ class Writer:
             "  end",
             "  always_ff @(posedge clk)",
             "    if (rst) valid <= '0;",
-            "    else if (in_ready) valid <= " + ("in_valid;" if latency == 1 else f"{{valid[{latency - 2}:0], in_valid}};"),
+            "    else if (in_ready) valid <= "
+            + ("in_valid;" if latency == 1 else f"{{valid[{latency - 2}:0], in_valid}};"),
             "endmodule",
             "",
         ]
