@@ -163,8 +163,8 @@ def test_what_cannot_be_built_is_a_sentence():
         "12 beats; the nearest valid one is 12"
     )
     assert refused(small, design(fc1=5)) == (
-        "layer 'fc1': reuse factor 5 is not valid for its 6 x 4 matrix in the Verilog backend; the nearest valid one is "
-        "6"
+        "layer 'fc1': reuse factor 5 is not valid for its 6 x 4 matrix in the Verilog backend; the nearest valid one "
+        "is 6"
     )
     assert refused(small, replace(design(), io_type=IoType.PARALLEL)) == (
         "the Verilog backend builds io_stream only, not io_parallel; set design.io_type = 'io_stream'"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import singledispatch
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -96,7 +97,7 @@ def lower(network: Network, design: Design) -> Lowered:
     if network.name in WORDS or network.name.startswith("nn_"):
         raise ConfigError(f"network name {network.name!r} is a word of Verilog or of fpgaml's modules; take another")
     types, shapes, layers = tensor_types(network), network.shapes, list(network)
-    for before, layer in zip(layers, layers[1:], strict=False):
+    for before, layer in pairwise(layers):
         if layer.sources != (before.name,):
             raise UnsupportedLayer(
                 f"layer {layer.name!r}: the Verilog backend builds layers in a row, and this one reads "
@@ -107,7 +108,7 @@ def lower(network: Network, design: Design) -> Lowered:
     for layer in layers[1:]:
         stages = stages_of(layer, Place(network, design, x, shapes[layer.name], types[layer.name]))
         if stages:
-            made += stages[:-1] + [replace(stages[-1], layers=(layer.name,))]
+            made += [*stages[:-1], replace(stages[-1], layers=(layer.name,))]
             x = stages[-1].out
         elif made:
             x = replace(x, shape=shapes[layer.name])
@@ -386,7 +387,8 @@ def _(layer: DepthwiseConv, place: Place) -> list[Stage]:
     reuse = place.design.reuse_of(layer.name)
     if reuse != 1 and any(one.name == layer.name and one.reuse_factor for one in place.design.per_layer):
         raise ConfigError(
-            f"layer {layer.name!r}: a depthwise convolution of the Verilog backend must have reuse factor 1, not {reuse}"
+            f"layer {layer.name!r}: a depthwise convolution of the Verilog backend must have reuse factor 1, not "
+            f"{reuse}"
         )
     before = _windows(layer, place.x, layer.window, layer.strides, layer.padding, place.shape, 0)
     taps, channels = layer.kernel.codes.reshape(-1, layer.kernel.codes.shape[-1]).shape
@@ -420,7 +422,7 @@ def _product(layer: Dense | Conv, matrix: Codes, place: Place) -> list[Stage]:
         return [_adders(layer, matrix, place, out)]
     per_beat = reuse // beats
     taken, made = (values // per_beat, outputs) if per_beat <= values else (1, outputs * values // per_beat)
-    return _slice(layer, x, per_beat, place) + [_engine(layer, matrix, place, out, (beats, values, taken, made))]
+    return [*_slice(layer, x, per_beat), _engine(layer, matrix, place, out, (beats, values, taken, made))]
 
 
 def _reuse(layer: Layer, design: Design, beats: int, values: int, outputs: int) -> int:
@@ -438,13 +440,13 @@ def _reuse(layer: Layer, design: Design, beats: int, values: int, outputs: int) 
         near = min(valid, key=lambda one: (abs(one - asked), one))
         because = f", for its input comes in {beats:,} beats" if asked < beats else ""
         raise ConfigError(
-            f"layer {layer.name!r}: reuse factor {asked} is not valid for its {beats * values} x {outputs} matrix in the "
-            f"Verilog backend{because}; the nearest valid one is {near}"
+            f"layer {layer.name!r}: reuse factor {asked} is not valid for its {beats * values} x {outputs} matrix in "
+            f"the Verilog backend{because}; the nearest valid one is {near}"
         )
     return asked
 
 
-def _slice(layer: Layer, x: Stream, per_beat: int, place: Place) -> list[Stage]:
+def _slice(layer: Layer, x: Stream, per_beat: int) -> list[Stage]:
     """Return a register for the beat that an engine works on, so that what stands before it can go on."""
     if per_beat == 1:
         return []

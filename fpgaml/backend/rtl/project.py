@@ -138,8 +138,8 @@ def _top(lowered: Lowered) -> str:
     data = f"{{{spare}'d0, {before}data}}" if spare else f"{before}data"
     return "\n".join(
         [
-            f"// {lowered.network.name}: an image comes in {first.beats} beats of {first.channels} values of {first.type},",
-            f"// and leaves in {last.beats} of {last.channels} values of {last.type}. Reset is synchronous, active low.",
+            f"// {lowered.network.name}: an image comes in {first.beats} beats of {first.channels} x {first.type},",
+            f"// and leaves in {last.beats} of {last.channels} x {last.type}. Reset is synchronous, active low.",
             f"module {lowered.network.name} (",
             "    input  logic aclk,",
             "    input  logic aresetn,",

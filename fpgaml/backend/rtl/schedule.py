@@ -45,7 +45,7 @@ def cycles(lowered: Lowered, images: int = IMAGES) -> tuple[int, int]:
     """Return latency and initiation interval, in cycles, as `Simulated` has them."""
     stages = [Follower(stage.timing) for stage in lowered.stages]
     beats_in, beats_out = images * lowered.inputs.beats, lowered.output.beats
-    sent, got, cycle, lasts = 0, 0, 0, list[int]()
+    sent, got, cycle, first, lasts = 0, 0, 0, 0, list[int]()
     while len(lasts) < images:
         ready = [True]  # of the output, then of each stage from the last to the first
         for stage in reversed(stages):
@@ -55,8 +55,10 @@ def cycles(lowered: Lowered, images: int = IMAGES) -> tuple[int, int]:
             if got % beats_out == 0:
                 lasts.append(cycle)
         offers = [sent < beats_in, *(stage.offers for stage in stages)]
+        if not sent:
+            first = cycle  # padding goes on before the first beat is taken
         sent += offers[0] and ready[-1]
         for at, stage in enumerate(stages):
             stage.tick(offers[at], ready[len(stages) - 1 - at])
         cycle += 1
-    return lasts[0], lasts[-1] - lasts[-2]
+    return lasts[0] - first, lasts[-1] - lasts[-2]

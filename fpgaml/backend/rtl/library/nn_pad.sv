@@ -26,13 +26,13 @@ module nn_pad #(
 
   logic [RW-1:0] row;
   logic [CW-1:0] col;
-  wire inside = 32'(row) + 1 > TOP && 32'(row) < TOP + ROWS && 32'(col) + 1 > LEFT && 32'(col) < LEFT + COLS;
+  wire on_map = 32'(row) + 1 > TOP && 32'(row) < TOP + ROWS && 32'(col) + 1 > LEFT && 32'(col) < LEFT + COLS;
   wire advance = !out_valid || out_ready;
-  wire step = advance && (in_valid || !inside);
+  wire step = advance && (in_valid || !on_map);
   wire last_col = 32'(col) == ALL_COLS - 1;
   wire last_row = 32'(row) == ALL_ROWS - 1;
 
-  assign in_ready = advance && inside;
+  assign in_ready = advance && on_map;
   always_ff @(posedge clk) begin
     if (rst) begin
       row <= '0;
@@ -45,6 +45,6 @@ module nn_pad #(
         if (last_col) row <= last_row ? '0 : row + 1'b1;
       end
     end
-    if (step) out_data <= inside ? in_data : FILL;
+    if (step) out_data <= on_map ? in_data : FILL;
   end
 endmodule
