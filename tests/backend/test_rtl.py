@@ -8,10 +8,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fpgaml.backend.rtl.lowering import lower, reuse_factors
+from fpgaml.backend.rtl.lowering import lower
 from fpgaml.backend.rtl.project import write_project
 from fpgaml.backend.rtl.schedule import cycles
-from fpgaml.backend.rtl.sums import Adders, Node, signed_digits
+from fpgaml.backend.rtl.sums import AdderNode, Adders, signed_digits
 from fpgaml.backend.rtl.verilator import build, simulate
 from fpgaml.errors import ConfigError, UnsupportedLayer
 from fpgaml.exact import emulate
@@ -137,7 +137,7 @@ def test_the_adders_make_the_products_and_share_some():
     matrix = rng.integers(-32, 32, (6, 5))
     sums = [{(n, k, s) for n, w in enumerate(column) for k, s in signed_digits(int(w))} for column in matrix.T]
     alone = sum(map(len, sums)) - len(sums)
-    adders = Adders([Node(0, 255, 0) for _ in range(6)], sums)
+    adders = Adders([AdderNode(0, 255, 0) for _ in range(6)], sums)
     adders.share()
     totals = [adders.total(digits, 3) for digits in adders.sums]
     x = rng.integers(0, 256, 6)
@@ -156,8 +156,6 @@ def refused(network, chosen):
 
 def test_what_cannot_be_built_is_a_sentence():
     small = mlp(sizes=(12, 6, 4), name="small")
-    assert reuse_factors(small, "fc0", design()) == (12, 24, 36, 72)
-    assert reuse_factors(small, "fc1", design()) == (1, 2, 3, 6, 12, 24)
     assert refused(small, design(fc0=3)) == (
         "layer 'fc0': reuse factor 3 is not valid for its 12 x 6 matrix in the Verilog backend, for its input comes in "
         "12 beats; the nearest valid one is 12"

@@ -1,7 +1,6 @@
 """From layers to the stages that compute them: one function a kind of layer.
 
     lowered = lower(network, design)       the stages of a network in order, or a sentence why it cannot be built
-    reuse_factors(network, name)           the reuse factors that a layer's engine can have
 
 A map travels position by position in row-major order, all channels of one in a beat; a vector that comes from outside
 travels value by value, and one that a matrix product made travels in one beat.
@@ -16,7 +15,7 @@ from math import prod
 
 import numpy as np
 
-from fpgaml.backend.rtl.stage import Rom, Stage, Stream, Timing, each, passing
+from fpgaml.backend.rtl.stage import Rom, Steps, Stream, StreamStage, each, passing
 from fpgaml.backend.rtl.sums import write_sums
 from fpgaml.errors import ConfigError, UnsupportedLayer
 from fpgaml.ir.accumulate import intervals, tensor_types
@@ -69,7 +68,7 @@ class Lowered:
     network: Network
     design: Design
     inputs: Stream
-    stages: tuple[Stage, ...]
+    stages: tuple[StreamStage, ...]
 
     @property
     def output(self) -> Stream:
@@ -78,7 +77,7 @@ class Lowered:
 
 
 @dataclass(frozen=True)
-class Place:
+class Surroundings:
     """What a layer's stages know of their surroundings."""
 
     network: Network
@@ -104,9 +103,9 @@ def lower(network: Network, design: Design) -> Lowered:
                 f"{' and '.join(map(repr, layer.sources))}; use the backend Vitis"
             )
     first = _input(network.input)
-    x, made = first, list[Stage]()
+    x, made = first, list[StreamStage]()
     for layer in layers[1:]:
-        stages = stages_of(layer, Place(network, design, x, shapes[layer.name], types[layer.name]))
+        stages = stages_of(layer, Surroundings(network, design, x, shapes[layer.name], types[layer.name]))
         if stages:
             made += [*stages[:-1], replace(stages[-1], layers=(layer.name,))]
             x = stages[-1].out
@@ -116,19 +115,8 @@ def lower(network: Network, design: Design) -> Lowered:
         else:
             x = first = replace(x, shape=shapes[layer.name])
     if not made:
-        made = [Stage(f"{network.output.name}__slice", "nn_slice", {"WIDTH": x.width}, x, each(x.beats))]
+        made = [StreamStage(f"{network.output.name}__slice", "nn_slice", {"WIDTH": x.width}, x, each(x.beats))]
     return Lowered(network, design, first, tuple(made))
-
-
-def reuse_factors(network: Network, name: str, design: Design) -> tuple[int, ...]:
-    """Return the reuse factors that the layer called `name` can have, ascending; (1,) if it has no engine."""
-    layer = network[name]
-    if not isinstance(layer, Dense | Conv):
-        return (1,)
-    before = Network(network.name, network.layers[: [one.name for one in network].index(layer.sources[0]) + 1])
-    x = _input(network.input) if len(before.layers) == 1 else lower(before, design).output
-    beats, values = _product_beats(layer, x)
-    return _reuse_factors(beats, values, layer.kernel.codes.shape[-1])
 
 
 def _reuse_factors(beats: int, values: int, outputs: int) -> tuple[int, ...]:
@@ -143,7 +131,7 @@ def _input(layer: Input) -> Stream:
 
 
 @singledispatch
-def stages_of(layer: Layer, place: Place) -> list[Stage]:
+def stages_of(layer: Layer, place: Surroundings) -> list[StreamStage]:
     """Return the stages of one layer; none if it gives the same values in the same order."""
     raise UnsupportedLayer(
         f"layer {layer.name!r}: the Verilog backend has no {type(layer).__name__} yet; use the backend Vitis"
@@ -151,7 +139,7 @@ def stages_of(layer: Layer, place: Place) -> list[Stage]:
 
 
 @stages_of.register
-def _(layer: Activation, place: Place) -> list[Stage]:
+def _(layer: Activation, place: Surroundings) -> list[StreamStage]:
     slope, finer = layer.slope_code if layer.function is Function.RELU else (0, 0)
     if not -(1 << 31) <= slope < 1 << 31 or finer > 31:
         raise UnsupportedLayer(
@@ -162,10 +150,10 @@ def _(layer: Activation, place: Place) -> list[Stage]:
     return [_cast(layer.name, place.x, drop, layer.type, relu)]
 
 
-def _cast(name: str, x: Stream, drop: int, kind: FixedPoint, more: dict[str, int] | None = None) -> Stage:
+def _cast(name: str, x: Stream, drop: int, kind: FixedPoint, more: dict[str, int] | None = None) -> StreamStage:
     given = {"CHANNELS": x.channels, "IN_WIDTH": x.type.width, "IN_SIGNED": int(x.type.signed)}
     parameters = given | _rounds(drop, kind) | (more or {})
-    return Stage(name, "nn_cast", parameters, replace(x, type=kind), each(x.beats))
+    return StreamStage(name, "nn_cast", parameters, replace(x, type=kind), each(x.beats))
 
 
 def _rounds(drop: int, kind: FixedPoint) -> dict[str, int]:
@@ -179,7 +167,7 @@ def _rounds(drop: int, kind: FixedPoint) -> dict[str, int]:
 
 
 @stages_of.register
-def _(layer: Table, place: Place) -> list[Stage]:
+def _(layer: Table, place: Surroundings) -> list[StreamStage]:
     if layer.index.width > TABLE_BITS:
         raise UnsupportedLayer(
             f"layer {layer.name!r}: the Verilog backend takes tables of up to {TABLE_BITS} bits of index, not "
@@ -195,22 +183,24 @@ def _(layer: Table, place: Place) -> list[Stage]:
     parameters = {"CHANNELS": out.channels, "INDEX_WIDTH": width, "OUT_WIDTH": kind.width}
     return [
         index,
-        Stage(name, f"{name}__lookup", parameters, out, each(out.beats), rom=Rom(tuple(rows.tolist()), kind.width)),
+        StreamStage(
+            name, f"{name}__lookup", parameters, out, each(out.beats), rom=Rom(tuple(rows.tolist()), kind.width)
+        ),
     ]
 
 
 @stages_of.register(Flatten)
-def _(layer: Flatten, place: Place) -> list[Stage]:
+def _(layer: Flatten, place: Surroundings) -> list[StreamStage]:
     return []
 
 
 @stages_of.register
-def _(layer: Reshape, place: Place) -> list[Stage]:
+def _(layer: Reshape, place: Surroundings) -> list[StreamStage]:
     wanted = place.shape[-1] if len(place.shape) > 1 else place.x.channels
     return _rebeat(f"{layer.name}__", layer.name, place.x, place.shape, wanted)
 
 
-def _rebeat(prefix: str, last: str, x: Stream, shape: Shape, channels: int) -> list[Stage]:
+def _rebeat(prefix: str, last: str, x: Stream, shape: Shape, channels: int) -> list[StreamStage]:
     """Return the stages that make beats of `channels` values: gathered to a beat that both divide, then split."""
     found, size = [], prod(x.shape)
     if channels % x.channels and x.channels % channels:
@@ -222,37 +212,37 @@ def _rebeat(prefix: str, last: str, x: Stream, shape: Shape, channels: int) -> l
         ratio, width = x.channels // channels, channels * x.type.width
         steps = np.arange(x.beats * ratio)
         every = np.ones(len(steps), bool)
-        timing = Timing(every, steps % ratio == ratio - 1, every)
+        timing = Steps(every, steps % ratio == ratio - 1, every)
         out = Stream(shape, len(steps), channels, x.type)
-        found.append(Stage(last, "nn_split", {"BEATS": ratio, "WIDTH": width}, out, timing))
+        found.append(StreamStage(last, "nn_split", {"BEATS": ratio, "WIDTH": width}, out, timing))
     return found
 
 
-def _gather(name: str, x: Stream, shape: Shape, channels: int) -> Stage:
+def _gather(name: str, x: Stream, shape: Shape, channels: int) -> StreamStage:
     ratio = channels // x.channels
     out = Stream(shape, x.beats // ratio, channels, x.type)
     timing = passing(np.arange(x.beats) % ratio == ratio - 1)
-    return Stage(name, "nn_gather", {"BEATS": ratio, "WIDTH": x.width}, out, timing)
+    return StreamStage(name, "nn_gather", {"BEATS": ratio, "WIDTH": x.width}, out, timing)
 
 
-def _in_one_beat(layer: Layer, x: Stream) -> list[Stage]:
+def _in_one_beat(layer: Layer, x: Stream) -> list[StreamStage]:
     """Return what gathers the values along the last axis into one beat: nothing if they come so."""
     return _rebeat(f"{layer.name}__", f"{layer.name}__whole", x, x.shape, x.shape[-1])
 
 
 @stages_of.register
-def _(layer: ArgMax, place: Place) -> list[Stage]:
+def _(layer: ArgMax, place: Surroundings) -> list[StreamStage]:
     before = _in_one_beat(layer, place.x)
     x = before[-1].out if before else place.x
     parameters = {"CHANNELS": x.channels, "IN_WIDTH": x.type.width, "IN_SIGNED": int(x.type.signed)}
     kind = FixedPoint(1, 1, signed=False)
     if place.type.width != 1:
         raise UnsupportedLayer(f"layer {layer.name!r}: a class must come in 1 bit, not {place.type}")
-    return [*before, Stage(layer.name, "nn_argmax", parameters, replace(x, type=kind), each(x.beats))]
+    return [*before, StreamStage(layer.name, "nn_argmax", parameters, replace(x, type=kind), each(x.beats))]
 
 
 @stages_of.register
-def _(layer: Affine, place: Place) -> list[Stage]:
+def _(layer: Affine, place: Surroundings) -> list[StreamStage]:
     before = _in_one_beat(layer, place.x)
     x = before[-1].out if before else place.x
     factors = layer.scale.codes << (place.type.fraction - x.type.fraction - layer.scale.type.fraction)
@@ -265,7 +255,9 @@ def _(layer: Affine, place: Place) -> list[Stage]:
     out = replace(x, type=place.type)
     return [
         *before,
-        Stage(layer.name, "nn_affine", parameters, out, each(x.beats), multipliers=len(np.unique(layer.scale.codes))),
+        StreamStage(
+            layer.name, "nn_affine", parameters, out, each(x.beats), multipliers=len(np.unique(layer.scale.codes))
+        ),
     ]
 
 
@@ -286,11 +278,11 @@ def pack(codes: Codes, width: int) -> int:
 
 
 @stages_of.register
-def _(layer: Pad, place: Place) -> list[Stage]:
+def _(layer: Pad, place: Surroundings) -> list[StreamStage]:
     return [_pad(layer.name, place.x, layer.padding, 0, place.shape)]
 
 
-def _pad(name: str, x: Stream, padding: tuple[tuple[int, int], ...], fill: int, shape: Shape) -> Stage:
+def _pad(name: str, x: Stream, padding: tuple[tuple[int, int], ...], fill: int, shape: Shape) -> StreamStage:
     rows, cols = x.rows_cols
     (top, bottom), (left, right) = ((0, 0), *padding) if len(padding) == 1 else padding
     inside = np.zeros((top + rows + bottom, left + cols + right), bool)
@@ -301,7 +293,7 @@ def _pad(name: str, x: Stream, padding: tuple[tuple[int, int], ...], fill: int, 
         "FILL": packed(np.full(x.channels, fill), x.type.width),
     }  # fmt: skip
     out = Stream(shape, len(steps), x.channels, x.type)
-    return Stage(name, "nn_pad", parameters, out, Timing(steps, steps, np.ones(len(steps), bool)))
+    return StreamStage(name, "nn_pad", parameters, out, Steps(steps, steps, np.ones(len(steps), bool)))
 
 
 def _windows(
@@ -312,7 +304,7 @@ def _windows(
     padding: tuple[tuple[int, int], ...],
     shape: Shape,
     fill: int,
-) -> list[Stage]:
+) -> list[StreamStage]:
     """Return what makes the windows of a layer: padding if there is any, and a line buffer."""
     found = []
     if any(a or b for a, b in padding):
@@ -328,26 +320,26 @@ def _windows(
         "WIDTH": x.width, "ROWS": rows, "COLS": cols, "KERNEL_ROWS": high, "KERNEL_COLS": wide, "STRIDE_ROWS": down,
         "STRIDE_COLS": right,
     }  # fmt: skip
-    return [*found, Stage(f"{layer.name}__window", "nn_window", parameters, out, passing(ends.reshape(-1)))]
+    return [*found, StreamStage(f"{layer.name}__window", "nn_window", parameters, out, passing(ends.reshape(-1)))]
 
 
 @stages_of.register
-def _(layer: MaxPool, place: Place) -> list[Stage]:
+def _(layer: MaxPool, place: Surroundings) -> list[StreamStage]:
     low = intervals(place.network)[layer.sources[0]].low
     before = _windows(layer, place.x, layer.window, layer.strides, layer.padding, place.shape, low)
     return [*before, _reduce(layer.name, before[-1].out, prod(layer.window), place.shape, place.x.type, False)]
 
 
-def _reduce(name: str, x: Stream, taps: int, shape: Shape, kind: FixedPoint, add: bool) -> Stage:
+def _reduce(name: str, x: Stream, taps: int, shape: Shape, kind: FixedPoint, add: bool) -> StreamStage:
     parameters = {
         "TAPS": taps, "CHANNELS": shape[-1], "IN_WIDTH": x.type.width, "IN_SIGNED": int(x.type.signed),
         "OUT_WIDTH": kind.width, "SUM": int(add),
     }  # fmt: skip
-    return Stage(name, "nn_reduce", parameters, Stream(shape, x.beats, shape[-1], kind), each(x.beats))
+    return StreamStage(name, "nn_reduce", parameters, Stream(shape, x.beats, shape[-1], kind), each(x.beats))
 
 
 @stages_of.register
-def _(layer: AveragePool, place: Place) -> list[Stage]:
+def _(layer: AveragePool, place: Surroundings) -> list[StreamStage]:
     if any(a or b for a, b in layer.padding):
         raise UnsupportedLayer(
             f"layer {layer.name!r}: the Verilog backend has no average pooling over padding yet; use the backend Vitis"
@@ -363,11 +355,11 @@ def _(layer: AveragePool, place: Place) -> list[Stage]:
     parameters = {"CHANNELS": place.shape[-1], "IN_WIDTH": total.width, "UP": up, "COUNT": count}
     parameters |= _rounds(x.type.fraction + up + 2 - layer.type.fraction, layer.type)
     out = replace(sums.out, type=layer.type)
-    return [*before, sums, Stage(layer.name, "nn_mean", parameters, out, each(out.beats))]
+    return [*before, sums, StreamStage(layer.name, "nn_mean", parameters, out, each(out.beats))]
 
 
 @stages_of.register
-def _(layer: Dense, place: Place) -> list[Stage]:
+def _(layer: Dense, place: Surroundings) -> list[StreamStage]:
     x, shape = place.x, place.shape
     if len(shape) > 1 and x.channels != len(layer.kernel.codes):
         before = _in_one_beat(layer, x)
@@ -376,14 +368,14 @@ def _(layer: Dense, place: Place) -> list[Stage]:
 
 
 @stages_of.register
-def _(layer: Conv, place: Place) -> list[Stage]:
+def _(layer: Conv, place: Surroundings) -> list[StreamStage]:
     before = _windows(layer, place.x, layer.window, layer.strides, layer.padding, place.shape, 0)
     matrix = layer.kernel.codes.reshape(-1, layer.kernel.codes.shape[-1])
     return before + _product(layer, matrix, replace(place, x=before[-1].out))
 
 
 @stages_of.register
-def _(layer: DepthwiseConv, place: Place) -> list[Stage]:
+def _(layer: DepthwiseConv, place: Surroundings) -> list[StreamStage]:
     reuse = place.design.reuse_of(layer.name)
     if reuse != 1 and any(one.name == layer.name and one.reuse_factor for one in place.design.per_layer):
         raise ConfigError(
@@ -403,18 +395,16 @@ def _(layer: DepthwiseConv, place: Place) -> list[Stage]:
     ]
 
 
-def _product_beats(layer: Dense | Conv, x: Stream) -> tuple[int, int]:
-    """Return in how many beats, of how many values, one product of a layer's matrix gets its input."""
-    if isinstance(layer, Conv):
-        return 1, prod(layer.kernel.codes.shape[:-1])
+def _product_beats(matrix: Codes, x: Stream) -> tuple[int, int]:
+    """Return in how many beats, of how many values, one product with a matrix gets its input."""
     beats = x.beats if len(x.shape) == 1 else 1
-    return beats, len(layer.kernel.codes) // beats
+    return beats, len(matrix) // beats
 
 
-def _product(layer: Dense | Conv, matrix: Codes, place: Place) -> list[Stage]:
+def _product(layer: Dense | Conv, matrix: Codes, place: Surroundings) -> list[StreamStage]:
     """Return what multiplies by a matrix: adders if a beat has all and is taken each cycle, else an engine."""
     x, outputs = place.x, matrix.shape[-1]
-    beats, values = _product_beats(layer, x)
+    beats, values = _product_beats(matrix, x)
     products = x.beats // beats
     reuse = _reuse(layer, place.design, beats, values, outputs)
     out = Stream(place.shape, products, outputs, place.type)
@@ -446,23 +436,25 @@ def _reuse(layer: Layer, design: Design, beats: int, values: int, outputs: int) 
     return asked
 
 
-def _slice(layer: Layer, x: Stream, per_beat: int) -> list[Stage]:
+def _slice(layer: Layer, x: Stream, per_beat: int) -> list[StreamStage]:
     """Return a register for the beat that an engine works on, so that what stands before it can go on."""
     if per_beat == 1:
         return []
-    return [Stage(f"{layer.name}__held", "nn_slice", {"WIDTH": x.width}, x, each(x.beats))]
+    return [StreamStage(f"{layer.name}__held", "nn_slice", {"WIDTH": x.width}, x, each(x.beats))]
 
 
-def _adders(layer: Layer, matrix: Codes, place: Place, out: Stream) -> Stage:
+def _adders(layer: Layer, matrix: Codes, place: Surroundings, out: Stream) -> StreamStage:
     kernel, bias = layer.kernel, layer.bias  # type: ignore[attr-defined]
     x, kind = place.x.type, place.type
     up = kind.fraction - x.fraction - kernel.type.fraction
     module = f"{layer.name}__sums"
     text, latency = write_sums(module, matrix, _offset(bias, kind), up, x, kind, LEVELS)
-    return Stage(layer.name, module, {}, out, each(out.beats, latency), own=text)
+    return StreamStage(layer.name, module, {}, out, each(out.beats, latency), own=text)
 
 
-def _engine(layer: Dense | Conv, matrix: Codes, place: Place, out: Stream, size: tuple[int, int, int, int]) -> Stage:
+def _engine(
+    layer: Dense | Conv, matrix: Codes, place: Surroundings, out: Stream, size: tuple[int, int, int, int]
+) -> StreamStage:
     beats, values, taken, made = size
     x, kind, outputs = place.x.type, place.type, matrix.shape[-1]
     width = smallest(int(matrix.min(initial=0)), int(matrix.max(initial=0)), 0, signed=True).width
@@ -472,7 +464,7 @@ def _engine(layer: Dense | Conv, matrix: Codes, place: Place, out: Stream, size:
     words = tuple(pack(row, width) for row in rows.reshape(-1, made * taken))
     steps = out.beats * len(words)
     at = np.arange(steps)
-    timing = Timing(
+    timing = Steps(
         np.ones(steps, bool), at % (chunks * groups) == chunks * groups - 1, at % len(words) == len(words) - 1, 3
     )
     parameters: dict[str, int | str] = {
@@ -482,4 +474,4 @@ def _engine(layer: Dense | Conv, matrix: Codes, place: Place, out: Stream, size:
         "ROW_WIDTH": max(1, (len(words) - 1).bit_length()), "BIAS": packed(_offset(layer.bias, kind), kind.width),
     }  # fmt: skip
     rom = Rom(words, taken * made * width)
-    return Stage(layer.name, "nn_engine", parameters, out, timing, rom=rom, multipliers=taken * made)
+    return StreamStage(layer.name, "nn_engine", parameters, out, timing, rom=rom, multipliers=taken * made)

@@ -13,7 +13,7 @@ import shutil
 from pathlib import Path
 
 from fpgaml.backend.rtl.lowering import Lowered, lower
-from fpgaml.backend.rtl.stage import Rom, Stage
+from fpgaml.backend.rtl.stage import Rom, StreamStage
 from fpgaml.ir.network import Network
 from fpgaml.target.design import Design
 from fpgaml.whole import made_whole
@@ -92,7 +92,7 @@ def _contents(rom: Rom) -> list[str]:
     return [f"  logic [{rom.width - 1}:0] rows[{len(rom.rows)}];", "  initial begin", *rows, "  end"]
 
 
-def _lookup(stage: Stage, rom: Rom) -> str:
+def _lookup(stage: StreamStage, rom: Rom) -> str:
     """Return a stream stage that looks each value of a beat up in a ROM."""
     channels, index = int(stage.parameters["CHANNELS"]), int(stage.parameters["INDEX_WIDTH"])
     reads = [
@@ -175,7 +175,7 @@ def _top(lowered: Lowered) -> str:
     )
 
 
-def _instance(stage: Stage, before: str) -> list[str]:
+def _instance(stage: StreamStage, before: str) -> list[str]:
     """Return the wires behind a stage, and the stage between them and those before."""
     name, library = f"{stage.name}__", stage.module.startswith("nn_")
     given = ", ".join(f".{key}({value})" for key, value in stage.parameters.items()) if library else ""

@@ -10,7 +10,7 @@ what simulation measures (tests/backend/test_rtl.py).
 from __future__ import annotations
 
 from fpgaml.backend.rtl.lowering import Lowered
-from fpgaml.backend.rtl.stage import Timing
+from fpgaml.backend.rtl.stage import Steps
 
 IMAGES = 3  # the third follows the second as every later one does its own
 
@@ -18,7 +18,7 @@ IMAGES = 3  # the third follows the second as every later one does its own
 class Follower:
     """One stage as it goes: the step it stands at, and what is on its way to its output, nearest first in bit 0."""
 
-    def __init__(self, timing: Timing) -> None:
+    def __init__(self, timing: Steps) -> None:
         self.needs, self.takes, self.emits = (one.tolist() for one in (timing.needs, timing.takes, timing.emits))
         self.latency, self.step, self.underway = timing.latency, 0, 0
 

@@ -1,8 +1,8 @@
 """What streaming hardware is made of: streams between stages, and what a stage does in time.
 
     Stream     beats of an image between two stages: so many values of a type in each
-    Timing     what a stage does, step by step, and how long its results are on their way
-    Stage      one instance of a module: parameters, what leaves it, its timing, a module or ROM of its own
+    Steps     what a stage does, step by step, and how long its results are on their way
+    StreamStage      one instance of a module: parameters, what leaves it, its timing, a module or ROM of its own
 
 Every stage has one input and one output of valid, ready and data. It does its steps in order, one a cycle: a step may
 need a beat at the input, take it, and send one off, which is at the output `latency` cycles later. All of a stage
@@ -45,7 +45,7 @@ class Stream:
 
 
 @dataclass(frozen=True, eq=False)
-class Timing:
+class Steps:
     """The steps of one image: whether each needs a beat at the input, takes it, and sends one off."""
 
     needs: Mask
@@ -54,13 +54,13 @@ class Timing:
     latency: int = 1
 
 
-def passing(emits: Mask, latency: int = 1) -> Timing:
+def passing(emits: Mask, latency: int = 1) -> Steps:
     """Return the timing of a stage that takes a beat in each step, and sends some off."""
     every = np.ones(len(emits), bool)
-    return Timing(every, every, emits, latency)
+    return Steps(every, every, emits, latency)
 
 
-def each(beats: int, latency: int = 1) -> Timing:
+def each(beats: int, latency: int = 1) -> Steps:
     """Return the timing of a stage that sends off what it takes."""
     return passing(np.ones(beats, bool), latency)
 
@@ -74,7 +74,7 @@ class Rom:
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class StreamStage:
     """One instance of a module in the top.
 
     name: ends in ``__what`` unless what leaves it is the layer's output. own: the text of a module that is made for
@@ -85,7 +85,7 @@ class Stage:
     module: str
     parameters: Mapping[str, int | str]
     out: Stream
-    timing: Timing
+    timing: Steps
     own: str = ""
     rom: Rom | None = None
     multipliers: int = 0

@@ -43,7 +43,7 @@ def signed_digits(number: int) -> list[tuple[int, int]]:
 
 
 @dataclass
-class Node:
+class AdderNode:
     """A value: an input, or a sum or difference of two shifted values; `depth` adders behind the inputs."""
 
     low: int
@@ -61,7 +61,7 @@ class Node:
 class Adders:
     """Nodes that are there, and for each sum the digits that make it."""
 
-    nodes: list[Node]
+    nodes: list[AdderNode]
     sums: list[set[Digit]]
     counts: Counter[Pair] = field(default_factory=Counter)
 
@@ -73,7 +73,7 @@ class Adders:
         x, y = self.nodes[a], self.nodes[b]
         ends = [(y.low << terms[1][1]) * terms[1][2], (y.high << terms[1][1]) * terms[1][2]]
         lows, highs = (x.low << terms[0][1]) + min(ends), (x.high << terms[0][1]) + max(ends)
-        self.nodes.append(Node(lows, highs, max(x.depth, y.depth) + 1, terms))
+        self.nodes.append(AdderNode(lows, highs, max(x.depth, y.depth) + 1, terms))
         return len(self.nodes) - 1, low, sa
 
     def share(self) -> None:
@@ -127,7 +127,7 @@ class Adders:
         """Add what is left of one sum as a tree, the shallowest first; None if there is nothing."""
         left = list(digits)
         if bias:
-            self.nodes.append(Node(bias, bias, 0))
+            self.nodes.append(AdderNode(bias, bias, 0))
             left.append((len(self.nodes) - 1, 0, 1))
         heap = [(self.nodes[d[0]].depth, d[0], d) for d in left]
         heapq.heapify(heap)
@@ -152,7 +152,7 @@ def write_sums(
 
     matrix: (inputs, outputs), in products `up` bits coarser than the sums; bias: (outputs,), in units of the sums.
     """
-    inputs = [Node(x.low, x.high, 0) for _ in range(len(matrix))]
+    inputs = [AdderNode(x.low, x.high, 0) for _ in range(len(matrix))]
     sums = [
         {(n, shift + up, sign) for n, weight in enumerate(column) if weight for shift, sign in signed_digits(weight)}
         for column in matrix.T.tolist()
@@ -231,7 +231,7 @@ class Writer:
     def _leaves(self, needed: set[int]) -> int:
         return sum(self.adders.nodes[n].terms is None for n in needed)
 
-    def _stage(self, node: Node) -> int:
+    def _stage(self, node: AdderNode) -> int:
         """Return behind how many registers a node is computed."""
         return max(node.depth - 1, 0) // self.levels
 

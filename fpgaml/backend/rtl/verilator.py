@@ -37,7 +37,7 @@ BROKE = {
 
 
 @dataclass(frozen=True)
-class Simulation:
+class VerilogProgram:
     """A compiled simulation."""
 
     path: Path
@@ -74,7 +74,7 @@ def environment() -> dict[str, str]:
     }
 
 
-def build(lowered: Lowered, folder: Path, *, log: Path) -> Simulation:
+def build(lowered: Lowered, folder: Path, *, log: Path) -> VerilogProgram:
     """Compile the project in `folder`, in a folder beside it. Raises: ToolNotFound, ToolFailed."""
     env, work = environment(), folder.resolve().with_suffix(".sim")
     work.mkdir(parents=True, exist_ok=True)
@@ -89,10 +89,10 @@ def build(lowered: Lowered, folder: Path, *, log: Path) -> Simulation:
     args += ["--top-module", name, "--x-initial", "unique", "-Wno-lint", "-Wno-fatal", "--no-timing", "-CFLAGS", "-O1"]
     args += ["--Mdir", work / "obj", *(path.resolve() for path in sources(folder)), main, "-o", work / "simulation"]
     run_tool(args, cwd=work, log=log, env=env)
-    return Simulation(work / "simulation", lowered)
+    return VerilogProgram(work / "simulation", lowered)
 
 
-def simulate(program: Simulation, codes: NDArray[np.integer], *, gaps: int = 0, seed: int = 1) -> Simulated:
+def simulate(program: VerilogProgram, codes: NDArray[np.integer], *, gaps: int = 0, seed: int = 1) -> Simulated:
     """Run images (images, *input shape) through a simulation, on all cores if there are many.
 
     gaps: in so many of 256 cycles, by chance, no beat comes, and none is taken.
