@@ -59,7 +59,7 @@ calibrate: .venv/ready
 	@touch $@
 
 .venv/dev: .venv/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,rtl]'
 	@touch $@
 
 clean:

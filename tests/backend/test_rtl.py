@@ -32,6 +32,7 @@ from fpgaml.ir.network import (
     Pad,
     Reshape,
     Table,
+    Upsample,
 )
 from fpgaml.target.design import Design, IoType, LayerDesign, Strategy
 from fpgaml.target.toolchain import Backend
@@ -155,22 +156,28 @@ def refused(network, chosen):
 
 
 def test_what_cannot_be_built_is_a_sentence():
-    small = mlp(sizes=(12, 6, 4), name="small")
-    assert refused(small, design(fc0=3)) == (
+    little = mlp(sizes=(12, 6, 4), name="little")
+    assert refused(little, design(fc0=3)) == (
         "layer 'fc0': reuse factor 3 is not valid for its 12 x 6 matrix in the Verilog backend, for its input comes in "
         "12 beats; the nearest valid one is 12"
     )
-    assert refused(small, design(fc1=5)) == (
+    assert refused(little, design(fc1=5)) == (
         "layer 'fc1': reuse factor 5 is not valid for its 6 x 4 matrix in the Verilog backend; the nearest valid one "
         "is 6"
     )
-    assert refused(small, replace(design(), io_type=IoType.PARALLEL)) == (
+    assert refused(little, replace(design(), io_type=IoType.PARALLEL)) == (
         "the Verilog backend builds io_stream only, not io_parallel; set design.io_type = 'io_stream'"
     )
-    assert refused(replace(small, name="wire"), design()) == (
+    assert refused(replace(little, name="wire"), design()) == (
         "network name 'wire' is a word of Verilog or of fpgaml's modules; take another"
     )
-    twice = Network("twice", (*small.layers[:3], Add("add", ("relu0", "relu0"))))
+    larger = Network("larger", (*cnn().layers[:3], Upsample("up", ("r1",), (2, 2))))
+    assert refused(larger, design()) == ("layer 'up': the Verilog backend has no Upsample yet; use the backend Vitis")
+    padded = AveragePool("mean", ("r1",), (2, 2), (1, 1), ((1, 0), (0, 0)), RELU)
+    assert refused(Network("padded", (*cnn().layers[:3], padded)), design()) == (
+        "layer 'mean': the Verilog backend has no average pooling over padding yet; use the backend Vitis"
+    )
+    twice = Network("twice", (*little.layers[:3], Add("add", ("relu0", "relu0"))))
     assert refused(twice, design()) == (
         "layer 'add': the Verilog backend builds layers in a row, and this one reads 'relu0' and 'relu0'; use the "
         "backend Vitis"
