@@ -46,6 +46,7 @@ STANDS_FOR = {
     "FILE...": "tiny_cosim.rpt",
     "DATA": "images.npz",
 }
+OWN = {"quantize": {"MODEL": "float.keras"}, "new": {"DATA": f"{RUN}/x.npz"}}  # what stands for more in one command
 NAMES = [name for group in GROUPS for name in group.COMMANDS.functions]
 
 
@@ -63,8 +64,7 @@ def words(line):
     """Return the arguments of a command line: without the remark behind it, placeholders filled in."""
     line = re.split(r"\s#|\s{2,}(?!-)", line)[0].removeprefix("fpgaml ")
     args = shlex.split(line)
-    own = {"MODEL": "float.keras"} if args[0] == "quantize" else {}
-    return [(STANDS_FOR | own).get(word, word) for word in args]
+    return [(STANDS_FOR | OWN.get(args[0], {})).get(word, word) for word in args]
 
 
 def test_commands_are_found_in_documents():

@@ -52,8 +52,11 @@ class Data(Section):
     validation: str = Field(
         default="", description="a file to choose the best epoch with; else training.validation_split"
     )
-    classes: tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        default=(), description="keep these labels only; empty: all"
+    classes: tuple[int | str, ...] = Field(
+        default=(), description="the labels to keep, in the order that classes get; empty: all, numbered 0, 1, ..."
+    )
+    features: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(), description="the columns of a table to learn from, in this order; empty: all but the label"
     )
     label: str = Field(
         default="label", description="where the classes are: a column, an array of an .npz, or an .npy file"
@@ -72,10 +75,17 @@ class Data(Section):
 
     @field_validator("classes")
     @classmethod
-    def _distinct(cls, classes: tuple[int, ...]) -> tuple[int, ...]:
+    def _distinct(cls, classes: tuple[int | str, ...]) -> tuple[int | str, ...]:
         if classes and (len(set(classes)) != len(classes) or len(classes) < 2):
             raise ValueError("must name two or more different labels")
         return classes
+
+    @field_validator("features")
+    @classmethod
+    def _once(cls, features: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := [name for name in features if features.count(name) > 1]:
+            raise ValueError(f"must name each column once; {twice[0]!r} is there {features.count(twice[0])} times")
+        return features
 
     @field_validator("input_type")
     @classmethod

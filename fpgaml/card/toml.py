@@ -74,20 +74,21 @@ def _toml_lines(table: Tree, path: tuple[str, ...]) -> Iterator[str]:
     if path and (plain or not table):
         yield f"\n[{'.'.join(path)}]"
     for key, value in plain.items():
-        yield f"{key} = {_toml(value, top=True)}"
+        yield f"{key} = {inline(value, top=True)}"
     for key, value in table.items():
         if isinstance(value, dict):
             yield from _toml_lines(value, (*path, key))
 
 
-def _toml(value: object, top: bool = False) -> str:
+def inline(value: object, *, top: bool = False) -> str:
+    """Return a value as TOML; a list of tables at the `top` has a line each."""
     match value:
         case dict():
-            return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+            return "{ " + ", ".join(f"{key} = {inline(item)}" for key, item in value.items()) + " }"
         case list() if top and value and isinstance(value[0], dict):
-            return "[\n" + "".join(f"  {_toml(item)},\n" for item in value) + "]"
+            return "[\n" + "".join(f"  {inline(item)},\n" for item in value) + "]"
         case list():
-            return "[" + ", ".join(map(_toml, value)) + "]"
+            return "[" + ", ".join(map(inline, value)) + "]"
         case _:
             return json.dumps(value)  # strings, numbers and booleans are written alike in JSON and TOML
 

@@ -14,11 +14,11 @@ import typer
 from rich.markup import escape
 
 import fpgaml
-from fpgaml.cli import cost, doctor, hardware, learning, models, pages, precision, pulses, run
+from fpgaml.cli import cost, data, doctor, hardware, learning, models, pages, precision, run
 from fpgaml.cli.console import err, out
 from fpgaml.errors import BitMismatch, ConversionMismatch, FpgamlError
 
-GROUPS = (run, doctor, pulses, cost, precision, models, learning, hardware, pages)
+GROUPS = (run, data, doctor, cost, precision, models, learning, hardware, pages)
 
 
 def command_line(called: str = "") -> typer.Typer:

@@ -33,6 +33,7 @@ Thing = Annotated[
     typer.Argument(metavar="THING", help="Run card, run folder, network.npz or Keras model", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+FiguresFolder = Annotated[Path | None, typer.Option("--figures", help="Write figures and captions here.")]
 RunsFolder = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for runs, instead of the card's.")]
 BoardOption = Annotated[str | None, typer.Option("--board", help="Board, instead of the card's; see fpgaml boards.")]
 PartOption = Annotated[str | None, typer.Option("--part", help="FPGA part, instead of the board's.")]

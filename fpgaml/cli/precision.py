@@ -10,6 +10,7 @@ import typer
 from fpgaml.cli.console import (
     Commands,
     DataOption,
+    FiguresFolder,
     JsonOption,
     LabelOption,
     ScaleOption,
@@ -23,7 +24,6 @@ from fpgaml.cli.console import (
 )
 
 TABLE_WIDTH = 108  # of a profile; a narrower terminal wraps its lines
-FiguresFolder = Annotated[Path | None, typer.Option("--figures", help="Write figures and captions here.")]
 
 
 def profile(

@@ -25,12 +25,13 @@ from numpy.typing import NDArray
 
 from fpgaml.card.sections import Data
 from fpgaml.datasets.encoding import Encoding
-from fpgaml.datasets.files import KINDS, Contents, Samples, read, read_npz
+from fpgaml.datasets.files import KINDS, Contents, Samples, is_number, read, read_npz
 from fpgaml.datasets.inputs import coded, given_codes, shaped
 from fpgaml.datasets.raw import RawRows
 from fpgaml.errors import ConfigError, DataError, nearest
 from fpgaml.ir.fixed import Array, FixedPoint, code_type
 
+NUMBERED = "number the classes 0, 1, 2, ..., or name them in data.classes"
 # Sets that have a name of their own and never change, with the shape of one image.
 NAMED: dict[str, tuple[int, ...]] = {"mnist": (28, 28, 1), "fashion_mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
 
@@ -110,16 +111,15 @@ class Dataset:
             raise DataError("these images are codes, and nobody recorded how raw rows become such")
         return self.encoding
 
-    def subset(self, classes: tuple[int, ...]) -> Dataset:
+    def subset(self, classes: Sequence[int | str]) -> Dataset:
         """Return the images of some classes, relabelled 0, 1, ... in the order given.
 
+        A class is given by its label in the source, or by number where the labels are words.
         Raises: ConfigError if a class does not exist; DataError if no test image is of any of them.
         """
-        for label in classes:
-            if not 0 <= label < self.classes:
-                raise ConfigError(f"data.classes must name labels 0 to {self.classes - 1}, not {label}")
+        kept = [self._class(label) for label in classes]
         new = np.full(self.classes, -1)
-        new[list(classes)] = np.arange(len(classes))
+        new[kept] = np.arange(len(kept))
         train, test = new[self.y_train] >= 0, new[self.y_test] >= 0
         if not test.any():
             raise DataError(f"data.classes must have test images; there is none of {', '.join(map(str, classes))}")
@@ -129,10 +129,20 @@ class Dataset:
             y_train=new[self.y_train][train].astype(self.y_train.dtype),
             x_test=self.x_test[test],
             y_test=new[self.y_test][test].astype(self.y_test.dtype),
-            names=tuple(self.names[label] for label in classes),
+            names=tuple(self.names[label] for label in kept),
             validation=int(train[len(train) - self.validation :].sum()),
             raw_test=None if self.raw_test is None else self.raw_test[test],
         )
+
+    def _class(self, label: int | str) -> int:
+        """Return the number of a class by its label. Raises: ConfigError."""
+        if str(label) in self.names:
+            return self.names.index(str(label))
+        if isinstance(label, int) and 0 <= label < self.classes and not any(map(is_number, self.names)):
+            return label
+        counted = self.names == tuple(map(str, range(self.classes)))
+        known = f"labels 0 to {self.classes - 1}" if counted else f"classes among {', '.join(self.names)}"
+        raise ConfigError(f"data.classes must name {known}, not {label}")
 
 
 def load(source: str, folder: Path = Path(), data: Data | None = None) -> Dataset:
@@ -152,7 +162,7 @@ def load(source: str, folder: Path = Path(), data: Data | None = None) -> Datase
         wanted = f"data.source must be {', '.join(map(repr, NAMED))}, {KINDS}"
         raise DataError(f"{wanted}; {path} does not exist{nearest(source, NAMED)}")
     given = data or Data()
-    contents = read(path, _label_of(given))
+    contents = read(path, _label_of(given), given.features)
     if "type" in contents.extra:
         return _of_codes(contents.extra, contents.where)
     parts = {
@@ -170,7 +180,7 @@ def _label_of(data: Data) -> str | None:
 
 def _beside(name: str, folder: Path, data: Data, first: Contents) -> Samples:
     """Return the samples of another file, with its columns in the order of the first. Raises: DataError."""
-    other = read(folder / name, _label_of(data))
+    other = read(folder / name, _label_of(data), data.features)
     found = other.tested
     if other.features == first.features:
         return found
@@ -192,7 +202,7 @@ def of_samples(parts: Mapping[str, Samples], data: Data, contents: Contents) -> 
         raise DataError(f"{where} holds samples to test with alone; to learn from it must have x_train and y_train")
     for name, samples in parts.items():
         _check_samples(samples, f"{where}: x_{name}", first)
-    labels, names = _labelled(parts, contents)
+    labels, names = _labelled(parts, contents, chosen=bool(data.classes))
     values = {name: samples.values for name, samples in parts.items()}
     if "test" not in parts:
         test = _held_out(labels["train"], len(names), data, where)
@@ -260,13 +270,19 @@ def _with_channels(array: Array, data: Data) -> Array:
     return array[..., np.newaxis] if array.ndim == 3 and array.dtype == np.uint8 and not data.shape else array
 
 
-def _labelled(parts: Mapping[str, Samples], contents: Contents) -> tuple[dict[str, Array], tuple[str, ...]]:
-    """Return the labels of each part as 0, 1, ... and their names. Raises: DataError if they are no such labels."""
+def _labelled(
+    parts: Mapping[str, Samples], contents: Contents, *, chosen: bool
+) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """Return the labels of each part as 0, 1, ... and their names. Raises: DataError if they are no such labels.
+
+    Words are numbered by order; so are any whole numbers if the classes were `chosen` by name.
+    """
     where, words = contents.where, contents.names
     labels = {name: _labels(samples, f"{where}: y_{name}") for name, samples in parts.items()}
-    if labels["train"].dtype.kind in "US":
-        words = tuple(map(str, np.unique(labels["train"])))
-        labels = {name: _numbered(found, words, f"{where}: {name} labels") for name, found in labels.items()}
+    if labels["train"].dtype.kind in "US" or (chosen and not words):
+        known = np.unique(labels["train"])
+        words = tuple(map(str, known))
+        labels = {name: _numbered(found, known, f"{where}: {name} labels") for name, found in labels.items()}
     tests = [found for name, found in labels.items() if name != "train"] or [labels["train"]]
     classes = _count_classes(labels["train"], np.concatenate(tests), where)
     if words and len(words) != classes:
@@ -285,6 +301,8 @@ def _labels(samples: Samples, what: str) -> Array:
         )
     if y.shape[:1] == (count,) and is_one_hot(y):
         y = y.argmax(axis=1)
+    if y.dtype.kind in "bf" and np.array_equal(y, np.rint(y)):
+        y = y.astype(np.int64)
     if not np.issubdtype(y.dtype, np.integer) and y.dtype.kind not in "US":
         raise DataError(f"{what} must be whole numbers, not {y.dtype}")
     if y.shape not in ((count,), (count, 1)):
@@ -299,12 +317,15 @@ def is_one_hot(labels: Array) -> bool:
     )
 
 
-def _numbered(labels: Array, words: tuple[str, ...], what: str) -> NDArray[np.int64]:
-    """Return words as their place among `words`. Raises: DataError for a word that is none of them."""
-    strange = sorted(set(map(str, labels)) - set(words))
-    if strange:
-        raise DataError(f"{what} must be among the training labels {', '.join(words)}; {strange[0]!r} is not")
-    return np.searchsorted(np.array(words), labels.astype(str)).astype(np.int64)
+def _numbered(labels: Array, known: Array, what: str) -> NDArray[np.int64]:
+    """Return labels as their place among the sorted `known`. Raises: DataError for one that is none of them."""
+    if labels.dtype.kind != known.dtype.kind and known.dtype.kind in "US":
+        labels = labels.astype(str)
+    strange = np.setdiff1d(labels, known)
+    if strange.size:
+        shown = ", ".join(map(str, known))
+        raise DataError(f"{what} must be among the training labels {shown}; {str(strange[0])!r} is not")
+    return np.searchsorted(known, labels).astype(np.int64)
 
 
 def _held_out(labels: Array, classes: int, data: Data, where: str) -> NDArray[np.bool_]:
@@ -324,12 +345,12 @@ def _count_classes(train: Array, test: Array, where: str) -> int:
     """Return how many classes there are. Raises: DataError unless the labels are 0, 1, ... without a gap."""
     present = np.unique(train)
     if present[0] != 0:
-        raise DataError(f"{where}: labels must start at 0, not {present[0]}; number the classes 0, 1, 2, ...")
+        raise DataError(f"{where}: labels must start at 0, not {present[0]}; {NUMBERED}")
     beyond = np.flatnonzero(present != np.arange(len(present)))
     if beyond.size:
         raise DataError(
             f"{where}: labels must be 0 to {present[-1]} without gaps, but no training image has label {beyond[0]}; "
-            "number the classes 0, 1, 2, ..."
+            f"{NUMBERED}"
         )
     if len(present) < 2:
         raise DataError(f"{where}: labels must be of two or more classes, not only {present[0]}")

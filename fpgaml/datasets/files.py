@@ -77,8 +77,10 @@ class Contents:
         return found
 
 
-def read(path: Path, label: str | None = None) -> Contents:
+def read(path: Path, label: str | None = None, features: Sequence[str] = ()) -> Contents:
     """Return what `path` holds; `label` names the column, the array or the file of the labels.
+
+    Of a table only the columns `features` are read, in this order, if any are named.
 
     Raises: DataError if it is missing, damaged or of another kind; ConfigError if there is no such label.
     """
@@ -89,7 +91,7 @@ def read(path: Path, label: str | None = None) -> Contents:
     kind = path.name.removesuffix(".gz")
     match Path(kind).suffix.lower():
         case ".csv" | ".tsv":
-            return read_csv(path, label)
+            return read_csv(path, label, features)
         case ".npz":
             return _npz(path, label)
         case ".npy":
@@ -106,19 +108,23 @@ def read(path: Path, label: str | None = None) -> Contents:
 # --- tables ---------------------------------------------------------------------------------------------------------
 
 
-def read_csv(path: Path, label: str | None = None) -> Contents:
+def read_csv(path: Path, label: str | None = None, features: Sequence[str] = ()) -> Contents:
     """Return a table: a row of names, then rows of numbers; the column `label` holds the class, a number or a word.
 
-    Without `label` there are no labels, unless a column is called "label". Columns are divided by commas, semicolons or
-    tabs, whichever the row of names has most of.
+    Without `label` there are no labels, unless a column is called "label". Without `features` all others are features.
+    Columns are divided by commas, semicolons or tabs, whichever the row of names has most of.
 
-    Raises: DataError naming row and column of what is no number; ConfigError if there is no column `label`.
+    Raises: DataError naming row and column of what is no number; ConfigError if there is no column of a name.
     """
     names, rows = table_rows(path)
     column = label or ("label" if "label" in names else None)
-    if column is not None and column not in names:
-        raise ConfigError(f"data.label: {path} has no column {column!r}{nearest(column, names)}")
-    features = tuple(name for name in names if name != column)
+    for key, wanted in (("label", [column] if column is not None else []), ("features", features)):
+        for name in wanted:
+            if name not in names:
+                raise ConfigError(f"data.{key}: {path} has no column {name!r}{nearest(name, names)}")
+    if column in features:
+        raise ConfigError(f"data.features: {path} has the classes in column {column!r}, which cannot be a feature too")
+    features = tuple(features) or tuple(name for name in names if name != column)
     if not features:
         raise DataError(f"{path} must have at least one column beside {column!r}")
     values = np.empty((len(rows), len(features)))
@@ -129,10 +135,10 @@ def read_csv(path: Path, label: str | None = None) -> Contents:
             raise DataError(f"{where} must have {len(names)} columns, not {len(row)}")
         cells = dict(zip(names, row, strict=True))
         if column is not None:
-            words.append(cells.pop(column).strip())
-        values[number] = [_number(text, f"{where}, column {name!r}") for name, text in cells.items()]
+            words.append(cells[column].strip())
+        values[number] = [_number(cells[name], f"{where}, column {name!r}") for name in features]
     labels = None if column is None else _classes(words, f"{path}, row {{}}, column {column!r}")
-    return Contents(str(path), Samples(values, labels), None, features)
+    return Contents(str(path), Samples(values, labels), None, tuple(features))
 
 
 def table_rows(path: Path) -> tuple[list[str], list[list[str]]]:

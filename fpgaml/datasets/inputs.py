@@ -3,7 +3,7 @@
 uint8                        as they are: a pixel is code / 256, type ufixed<8,0>
 other integers               codes of data.input_type; with data.input_scale the integers times the scale, rounded
 real numbers (samples, n)    a table: normalized to data.bits bits (tables.py), or as they are on data.input_type
-other real numbers           rounded to the grid of data.input_type, which must be stated
+other real numbers           rounded to the grid of data.input_type, or normalized if data.normalize says how
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fpgaml.card.sections import Data
+from fpgaml.card.sections import Data, Normalize
 from fpgaml.datasets.encoding import Encoding
 from fpgaml.datasets.scaled import scaled_codes, scaled_encoding
 from fpgaml.datasets.tables import fit
@@ -59,7 +59,7 @@ def _encoding(parts: Sequence[Array], data: Data, names: tuple[str, ...], where:
         return stated(first, shape, kind, data.input_scale, names), kind
     if first.dtype == np.uint8:
         return pixels(shape), PIXEL
-    if first.dtype.kind == "f" and first.ndim == 2:
+    if first.dtype.kind == "f" and (first.ndim == 2 or data.normalize is not Normalize.FEATURE):
         held = np.concatenate(parts[1:]) if len(parts) > 1 else None
         try:
             encoding, kind = fit(data.normalize, data.bits, first, names, held=held)
@@ -129,7 +129,10 @@ def _stated(values: Array) -> str:
         return f"{found}, pixels divided by 255, which are on no binary grid; store raw pixels as uint8"
     integer = max(0, int(np.ceil(np.log2(max(abs(float(low)), abs(float(high)), 1e-9) + 1e-12)))) + int(low < 0)
     kind = FixedPoint(8 + integer, integer, signed=bool(low < 0))
-    return f"{found}; state the grid that they are rounded to with data.input_type, e.g. '{kind}'"
+    return (
+        f"{found}; state the grid that they are rounded to with data.input_type, e.g. '{kind}', or set data.normalize "
+        "to 'standard' or 'sample'"
+    )
 
 
 def on_grid(values: Array) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 
 from fpgaml.datasets.dataset import NAMED, Dataset, is_one_hot
 from fpgaml.datasets.encoding import Encoding
-from fpgaml.datasets.files import Samples, read
+from fpgaml.datasets.files import Samples, is_number, read
 from fpgaml.datasets.inputs import nearest_of, on_grid, stated
 from fpgaml.datasets.inputs import pixels as pixels_as_they_are
 from fpgaml.datasets.raw import RawRows
@@ -136,7 +136,8 @@ def _from_file(
 
 def _as_learned(path: Path, count: int, label: str | None, learned: RawRows) -> Images:
     """Return a file's samples as codes, and its labels as numbers, as a run's training had them."""
-    contents, encoding = read(path, label), learned.encoding
+    encoding = learned.encoding
+    contents = read(path, label, encoding.names)
     rows, labels = contents.tested.values[:count], contents.tested.labels
     if "type" in contents.extra:  # codes that fpgaml wrote
         return Images(rows, labels, str(path.name), names=learned.classes)
@@ -154,7 +155,8 @@ def _numbered(labels: Array, classes: tuple[str, ...], path: Path) -> Codes:
     names = labels.astype(str)
     if set(names) <= set(classes):
         return np.array([classes.index(name) for name in names], np.int64)
-    if labels.dtype.kind in "iu" and labels.min() >= 0 and labels.max() < len(classes):
+    numbers = set(map(str, range(len(classes)))) if not any(map(is_number, classes)) else set()
+    if labels.dtype.kind in "iu" and set(names) <= numbers:
         return labels.astype(np.int64)
     strange = sorted(set(names) - set(classes))[0]
     raise DataError(f"labels in {path} must be among the classes of the run, {', '.join(classes)}; {strange!r} is not")

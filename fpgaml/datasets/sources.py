@@ -17,7 +17,7 @@ from fpgaml.errors import DataError
 
 def load_data(card: RunCard) -> Dataset:
     """Return the samples and labels that a card names. Raises: DataError."""
-    _must_be_there(card)
+    must_be_there(card)
     data = load_source(card.data.source, card.folder, card.data)
     return data.subset(card.data.classes) if card.data.classes else data
 
@@ -33,7 +33,7 @@ def with_data(card: RunCard, given: Mapping[str, str]) -> RunCard:
     return changed(card, {"data": dict(given) | {key: str(Path(name).resolve()) for key, name in files.items()}})
 
 
-def _must_be_there(card: RunCard) -> None:
+def must_be_there(card: RunCard) -> None:
     """Raise DataError if the files that a run's card names were not found."""
     missing = [name for name in card.data.files if name not in NAMED and not (card.folder / name).exists()]
     if missing and card.sought:

@@ -36,7 +36,8 @@ REFUSED = [
     ({"training": 3}, "training must be a table, not 3"),
     ({"name": "2 fast"}, f"name: run name '2 fast' {IDENTIFIER}"),
     ({"data": {"classes": [1]}}, "data.classes must name two or more different labels"),
-    ({"data": {"classes": [1, -1]}}, "data.classes[2] must be at least 0, not -1"),
+    ({"data": {"classes": [1, 0.5]}}, "data.classes[2] must be a whole number or a text in quotes, not 0.5"),
+    ({"data": {"features": ["a", "b", "a"]}}, "data.features must name each column once; 'a' is there 2 times"),
     (
         {"model": {"layers": [{"kind": "dens", "units": 3}]}},
         "model.layers[1].kind must be a known kind of layer, not 'dens'; did you mean 'dense'?",

@@ -70,6 +70,8 @@ NO_TOOL = "error: vitis_hls or v++ was not found on PATH "
 # Each command as it is called on a run, and what it says of a model made elsewhere, if it refuses that.
 CALLS = {
     "run": (["run", "{card}", "--to", "compare", "-o", "{lab}/runs"], NO_CARD),
+    "new": (["new", "{data}", "--label", "class", "-o", "new.toml"], "must have x_train and y_train"),
+    "data": (["data", "{card}"], None),
     "doctor": (["doctor"], None),
     "pulses": (["pulses", "new.csv", "--rows", "20"], None),
     "estimate": (["estimate", "{run}"], None),

@@ -7,8 +7,11 @@ import struct
 import numpy as np
 import pytest
 
+from fpgaml.card.sections import Data
+from fpgaml.card.toml import card_of
 from fpgaml.datasets.dataset import images, load, save_codes
 from fpgaml.datasets.files import read_idx
+from fpgaml.datasets.sources import load_data
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.ir.fixed import PIXEL, FixedPoint
 
@@ -159,6 +162,7 @@ def test_damaged_gzip(tmp_path):
         read_idx(path)
 
 
+NUMBERED = "number the classes 0, 1, 2, ..., or name them in data.classes"
 STRANGE = [
     ({"x_train": np.zeros((6, 4, 5))}, "x_train must be uint8 images of shape (images, height, width) or "
      "(images, height, width, channels), not float64 of shape (6, 4, 5)"),
@@ -168,13 +172,13 @@ STRANGE = [
      "test images must have the shape (4, 5, 1) of the training images, not (5, 4, 1)"),
     ({"x_train": np.zeros((0, 4, 5), np.uint8)}, "x_train must have at least one image, not shape (0, 4, 5)"),
     ({"y_train": np.zeros(5, np.uint8)}, "y_train must have one label for each of the 6 images, not shape (5,)"),
-    ({"y_train": np.zeros(6)}, "y_train must be whole numbers, not float64"),
-    ({"y_train": np.ones(6, int)}, "labels must start at 0, not 1; number the classes 0, 1, 2, ..."),
-    ({"y_train": np.array([-1, 0, 1, 0, 1, 0])}, "labels must start at 0, not -1; number the classes 0, 1, 2, ..."),
+    ({"y_train": np.full(6, 0.5)}, "y_train must be whole numbers, not float64"),
+    ({"y_train": np.ones(6, int)}, "labels must start at 0, not 1; " + NUMBERED),
+    ({"y_train": np.array([-1, 0, 1, 0, 1, 0])}, "labels must start at 0, not -1; " + NUMBERED),
     ({"y_train": np.array([0, 0, 2, 2, 0, 0])}, "labels must be 0 to 2 without gaps, but no training image has label "
-     "1; number the classes 0, 1, 2, ..."),
+     "1; " + NUMBERED),
     ({"y_train": np.array([0, 1, 50_000, 0, 1, 0])}, "labels must be 0 to 50000 without gaps, but no training image "
-     "has label 2; number the classes 0, 1, 2, ..."),
+     "has label 2; " + NUMBERED),
     ({"y_train": 2 * np.eye(6, dtype=int)}, "y_train must have one label for each of the 6 images, not shape (6, 6)"),
     ({"y_train": np.zeros(6, int)}, "labels must be of two or more classes, not only 0"),
     ({"y_test": np.array([0, 1, 2, 0])}, "test labels must be among the training labels; 2 is not"),
@@ -206,3 +210,18 @@ def test_codes_of_another_type_are_refused(tmp_path):
     with pytest.raises(DataError) as caught:
         load("images.npz", tmp_path)
     assert str(caught.value) == f"{tmp_path}/images.npz: codes from 300 to 300 are no codes of ufixed<8,0>"
+
+
+def test_any_labels_can_be_named_as_classes(tmp_path):
+    """Numbers that do not count from 0, in the order given; whole numbers may be written as floats."""
+    x = np.arange(40, dtype=np.uint8).reshape(20, 2)
+    for labels in (np.tile([11, -11, 22, 211], 5), np.tile([11.0, -11.0, 22.0, 211.0], 5)):
+        np.savez(tmp_path / "p.npz", x_train=x, y_train=labels, x_test=x, y_test=labels)
+        data = Data(source="p.npz", classes=(22, -11, 11))
+        found = load_data(card_of({"data": data.model_dump(mode="json")}, folder=tmp_path))
+        assert found.names == ("22", "-11", "11")
+        np.testing.assert_array_equal(found.y_test, np.tile([2, 1, 0], 5))
+        np.testing.assert_array_equal(found.x_test, x[labels != 211])
+    with pytest.raises(ConfigError) as caught:
+        load_data(card_of({"data": {"source": "p.npz", "classes": [11, 1]}}, folder=tmp_path))
+    assert str(caught.value) == "data.classes must name classes among -11, 11, 22, 211, not 1"

@@ -112,7 +112,7 @@ def test_real_numbers_need_a_stated_grid(tmp_path):
     np.savez(tmp_path / "a.npz", x=x, y=np.arange(20) % 2)
     assert refusal(DataError, load, "a.npz", tmp_path) == (
         f"{tmp_path / 'a.npz'}: values are float64 from -3.5 to 3.75 of shape (5, 2); state the grid that they are "
-        "rounded to with data.input_type, e.g. 'fixed<11,3>'"
+        "rounded to with data.input_type, e.g. 'fixed<11,3>', or set data.normalize to 'standard' or 'sample'"
     )
     found = load("a.npz", tmp_path, Data(input_type="fixed<8,3>", seed=1))
     assert str(found.input_type) == "fixed<8,3,RND_CONV,SAT>"

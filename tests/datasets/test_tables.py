@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 from fpgaml.card.sections import Data, Normalize
+from fpgaml.card.toml import card_of
 from fpgaml.datasets.dataset import load
+from fpgaml.datasets.sources import load_data
 from fpgaml.errors import ConfigError, DataError
 from fpgaml.ir.fixed import FixedPoint
+from tests.datasets.test_dataset import NUMBERED
 
 
 def write_csv(path, rows):
@@ -68,7 +71,7 @@ BAD_TABLES = [
     ([("x", "label", "label"), (1, 0, 0)], " must have columns of different names; 'label' is there 2 times"),
     ([("x", "label"), (1, 0, 3), (2, 1)], ", row 2 must have 2 columns, not 3"),
     ([("label",), (1,), (0,)], " must have at least one column beside 'label'"),
-    ([("x", "label"), (1, 1), (2, 2)], ": labels must start at 0, not 1; number the classes 0, 1, 2, ..."),
+    ([("x", "label"), (1, 1), (2, 2)], ": labels must start at 0, not 1; " + NUMBERED),
     ([("x", "label"), (1, 0), (2, 0), (3, 1)], ": class 1 must have samples to train and to test, but has 1"),
 ]
 
@@ -86,3 +89,26 @@ def test_a_table_without_the_label_column(tmp_path):
     with pytest.raises(ConfigError) as caught:
         load("hits.csv", tmp_path, Data(label="labels"))
     assert str(caught.value) == f"data.label: {path} has no column 'labels'; did you mean 'label'?"
+
+
+def test_words_can_be_chosen_as_classes(tmp_path):
+    write_csv(tmp_path / "w.csv", [("x", "label"), *((n, "abc"[n % 3]) for n in range(30))])
+    found = load_data(card_of({"data": {"source": "w.csv", "classes": ["c", "a"]}}, folder=tmp_path))
+    assert (found.names, found.y_test.tolist()) == (("c", "a"), [1, 0, 0, 1])
+
+
+def test_columns_can_be_chosen_as_features(tmp_path):
+    """In the order given; what else the table has, words among it, is not read."""
+    rows = [("id", "a", "when", "b", "label"), *((n, n % 5, "noon", 10 * n, n % 2) for n in range(20))]
+    path = write_csv(tmp_path / "t.csv", rows)
+    found = load("t.csv", tmp_path, Data(features=("b", "a"), normalize=Normalize.NONE))
+    assert found.encoding.names == ("b", "a")
+    whole = np.array([(10 * n, n % 5) for n in range(20)])
+    assert {tuple(row) for row in found.x_train.tolist() + found.x_test.tolist()} == set(map(tuple, whole.tolist()))
+    for features, message in {
+        ("b", "whenn"): f"data.features: {path} has no column 'whenn'; did you mean 'when'?",
+        ("b", "label"): f"data.features: {path} has the classes in column 'label', which cannot be a feature too",
+    }.items():
+        with pytest.raises(ConfigError) as caught:
+            load("t.csv", tmp_path, Data(features=features))
+        assert str(caught.value) == message
