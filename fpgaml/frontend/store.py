@@ -16,6 +16,7 @@ from typing import Any
 
 import h5py
 import keras
+import qkeras
 from qkeras.utils import _add_supported_quantized_objects
 
 from fpgaml.errors import DataError, FormatError, UnsupportedLayer
@@ -197,12 +198,23 @@ def refuse_code(config: Any) -> None:
                 code=Code.PYTHON_CODE,
             )
         module = one.get("module")
+        if not module and one.get("registered_name") and not _is_known(kind):  # of the script that saved it
+            raise UnsupportedLayer(
+                f"{kind} {name!r} is a class of neither Keras nor QKeras, whose Python code fpgaml never runs; build "
+                "the model of layers instead, as a Sequential or functional model",
+                code=Code.PYTHON_CODE,
+            )
         if module and module.split(".")[0] not in TRUSTED and kind != legacy.PRUNING:
             raise UnsupportedLayer(
                 f"{kind} {name!r} comes from the Python module {module!r}, which fpgaml never imports; use layers of "
                 "Keras and QKeras",
                 code=Code.PYTHON_CODE,
             )
+
+
+def _is_known(kind: str) -> bool:
+    """Return whether Keras or QKeras has a class of that name."""
+    return kind in legacy.MODELS or any(hasattr(place, kind) for place in (keras.layers, qkeras))
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:

@@ -282,6 +282,17 @@ def test_a_model_of_the_users_own_class(tmp_path):
         )
     ]
     assert found.rows == ()
+    with zipfile.ZipFile(tmp_path / "m.keras") as old, zipfile.ZipFile(tmp_path / "main.keras", "w") as new:
+        text = json.loads(old.read("config.json")) | {"module": None, "registered_name": "OwnModel"}
+        new.writestr("config.json", json.dumps(text))  # as Keras writes a class of the very script that saves it
+        new.writestr("metadata.json", old.read("metadata.json"))
+    assert [(one.code, one.found) for one in audit(tmp_path / "main.keras").errors] == [
+        (
+            "python-code",
+            "OwnModel '' is a class of neither Keras nor QKeras, whose Python code fpgaml never runs; build the model "
+            "of layers instead, as a Sequential or functional model",
+        )
+    ]
 
 
 @pytest.mark.parametrize("config", [{}, [], {"config": []}, {"config": [{}]}, {"config": {"layers": [{"config": 1}]}}])
