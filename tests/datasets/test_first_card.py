@@ -60,6 +60,13 @@ def test_a_table_with_semicolons_words_and_holes(tmp_path):
     assert table["model"]["layers"][-1] == {"kind": "dense", "units": 3, "activation": "softmax", "name": "logits"}
 
 
+def test_features_keep_the_order_of_the_table(tmp_path):
+    rows = [("z", "run", "a", "label", "m"), *((n * n, "A7", n % 7, n % 2, n / 3) for n in range(40))]
+    found, table = made(write_csv(tmp_path / "a.csv", rows))
+    assert table["data"]["features"] == ["z", "a", "m"]
+    assert found.data.encoding.names == ("z", "a", "m")
+
+
 LABELLED = {
     "by name": (("a", "Target", "b"), lambda n: (n * n, n % 2, n % 7), "Target", "by its name"),
     "the likeliest name": (("type", "label", "b"), lambda n: (n % 3, n % 2, n % 7), "label", "by its name"),
