@@ -19,6 +19,7 @@ PICTURE = PACKAGE.parent / "docs" / "architecture.svg"
 FLOORS = {
     "errors": 0,
     "whole": 0,
+    "quoting": 0,
     "ir": 1,
     "exact": 2,
     "target": 2,

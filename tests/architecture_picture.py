@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 HOLDS = {
     "errors": "errors of one family",
     "whole": "files written whole",
+    "quoting": "text of others in ours",
     "ir": "network, fixed point, ranges",
     "exact": "running it, comparing executions",
     "target": "design, toolchains, parts, reports",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,9 +73,9 @@ def _short(layer: AnyLayer) -> dict[str, Any]:
 def _toml_lines(table: Tree, path: tuple[str, ...]) -> Iterator[str]:
     plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
     if path and (plain or not table):
-        yield f"\n[{'.'.join(path)}]"
+        yield f"\n[{'.'.join(map(_key, path))}]"
     for key, value in plain.items():
-        yield f"{key} = {inline(value, top=True)}"
+        yield f"{_key(key)} = {inline(value, top=True)}"
     for key, value in table.items():
         if isinstance(value, dict):
             yield from _toml_lines(value, (*path, key))
@@ -84,13 +85,18 @@ def inline(value: object, *, top: bool = False) -> str:
     """Return a value as TOML; a list of tables at the `top` has a line each."""
     match value:
         case dict():
-            return "{ " + ", ".join(f"{key} = {inline(item)}" for key, item in value.items()) + " }"
+            return "{ " + ", ".join(f"{_key(key)} = {inline(item)}" for key, item in value.items()) + " }"
         case list() if top and value and isinstance(value[0], dict):
             return "[\n" + "".join(f"  {inline(item)},\n" for item in value) + "]"
         case list():
             return "[" + ", ".join(map(inline, value)) + "]"
         case _:
-            return json.dumps(value)  # strings, numbers and booleans are written alike in JSON and TOML
+            # Strings, numbers and booleans are written alike in JSON and TOML; but for this one control character.
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else inline(key)
 
 
 def _reason(error: Exception) -> str:

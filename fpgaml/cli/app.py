@@ -11,11 +11,10 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 import fpgaml
 from fpgaml.cli import cost, data, doctor, hardware, learning, models, pages, precision, run
-from fpgaml.cli.console import err, out
+from fpgaml.cli.console import err, out, shown
 from fpgaml.errors import BitMismatch, ConversionMismatch, FpgamlError
 
 GROUPS = (run, data, doctor, cost, precision, models, learning, hardware, pages)
@@ -62,17 +61,17 @@ def main() -> None:
         code = command_line(sys.argv[1] if len(sys.argv) > 1 else "")(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except (BitMismatch, ConversionMismatch) as error:
-        err.print(f"[bold red]mismatch:[/] {escape(str(error))}", soft_wrap=True)
+        err.print(f"[bold red]mismatch:[/] {shown(error)}", soft_wrap=True)
         sys.exit(1)
     except FpgamlError as error:
-        err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+        err.print(f"[bold red]error:[/] {shown(error)}", soft_wrap=True)
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):  # the latter is what typer makes of the former
         err.print("[yellow]interrupted;[/] what was finished is kept: run the same command again to go on")
         sys.exit(130)
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
-        err.print(f"[bold red]error:[/] {escape(named)}{error.strerror or escape(str(error))}", soft_wrap=True)
+        err.print(f"[bold red]error:[/] {shown(named)}{error.strerror or shown(error)}", soft_wrap=True)
         sys.exit(2)
     except Exception as error:  # typer's own usage errors know how to show themselves
         show = getattr(error, "show", None)

@@ -11,7 +11,9 @@ from typing import Annotated, NamedTuple
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
+from fpgaml.quoting import printable
 from fpgaml.target.boards import BOARDS_VARIABLE
 
 PIPED_WIDTH = 400  # where nobody looks a table must not be cut; a terminal has a width of its own
@@ -85,6 +87,11 @@ class Commands(NamedTuple):
 
     panel: str
     functions: dict[str, Callable[..., None]]
+
+
+def shown(text: object) -> str:
+    """Return a text of others, such as a path, as it is printed: nothing in it is mark-up or moves the cursor."""
+    return escape("\n".join(map(printable, str(text).split("\n"))))
 
 
 def print_json(record: object) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from fpgaml.cli.console import BoardOption, BoardsFile, Commands, JsonOption, PartOption, Thing, out, print_json
+from fpgaml.cli.console import BoardOption, BoardsFile, Commands, JsonOption, PartOption, Thing, out, print_json, shown
 
 
 def estimate(
@@ -35,7 +34,7 @@ def estimate(
         print_json(estimate_record(found.network, design, (found.run or Path()) / "hls"))
         return
     result = estimated(found.network, design, find_part(design.part))
-    out.print(f"[dim]{escape(found.origin)}[/]")
+    out.print(f"[dim]{shown(found.origin)}[/]")
     out.print(tables.estimate_table(result))
     out.print()
     out.print(tables.design_table(result))
@@ -63,7 +62,7 @@ def fit(
     if as_json:
         print_json([tables.proposal_record(one) for one in proposals])
         raise typer.Exit(0 if proposals else 1)
-    out.print(f"[dim]{escape(found.origin)}[/]")
+    out.print(f"[dim]{shown(found.origin)}[/]")
     if not proposals:
         limit = "" if latency_us is None else f" within {latency_us:g} µs"
         out.print(

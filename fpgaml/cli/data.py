@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from fpgaml.cli.console import (
     BoardOption,
@@ -21,6 +20,7 @@ from fpgaml.cli.console import (
     given,
     out,
     print_json,
+    shown,
 )
 
 
@@ -56,10 +56,10 @@ def new(
                     "guesses": made.guesses})  # fmt: skip
         return
     for line in made.guesses:
-        out.print(f"[yellow]guessed:[/] {escape(line)}", soft_wrap=True)
+        out.print(f"[yellow]guessed:[/] {shown(line)}", soft_wrap=True)
     for line in made.text.splitlines()[:2]:
-        out.print(escape(line.removeprefix("# ")), soft_wrap=True)
-    out.print(f"[green]✓[/] {escape(str(card))}", soft_wrap=True)
+        out.print(shown(line.removeprefix("# ")), soft_wrap=True)
+    out.print(f"[green]✓[/] {shown(card)}", soft_wrap=True)
     next_commands(
         out,
         (f"data {card}", "what the data are, and how they become codes"),
@@ -115,7 +115,7 @@ def pulses(
     table = file.suffix == ".csv"
     (write_table if table else write_series)(file, rows, seed)
     what = f"{len(FEATURES)} features" if table else f"{SAMPLES} samples"
-    out.print(f"{file}: {rows:,} pulses of {what}, classes gamma and neutron", soft_wrap=True)
+    out.print(f"{shown(file)}: {rows:,} pulses of {what}, classes gamma and neutron", soft_wrap=True)
 
 
 COMMANDS = Commands("Data", {"new": new, "data": data, "pulses": pulses})

@@ -11,10 +11,9 @@ import sys
 from dataclasses import dataclass
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from fpgaml.cli.console import Commands, err, out
+from fpgaml.cli.console import Commands, err, out, shown
 from fpgaml.target.toolchain import TOOLCHAINS
 
 PACKAGES = {
@@ -66,7 +65,7 @@ def doctor() -> None:
     out.print(table)
     stops = [found for found in findings if found.stops]
     for found in stops:
-        err.print(f"[bold red]{found.name}:[/] {escape(found.remedy)}", soft_wrap=True)
+        err.print(f"[bold red]{found.name}:[/] {shown(found.remedy)}", soft_wrap=True)
     out.print("the main job can run" if not stops else "the main job cannot run")
     if stops:
         raise typer.Exit(1)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from fpgaml.cli.console import (
@@ -24,6 +23,7 @@ from fpgaml.cli.console import (
     given,
     out,
     print_json,
+    shown,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def simulate(
 
     found = opener.open_run(run, given=given(data, label, test))
     for verdict in deploy.test(found) if testbench else [deploy.simulate(found, images)]:
-        out.print(escape(verdict))
+        out.print(shown(verdict))
 
 
 def prove(
@@ -124,10 +124,10 @@ def synth(
             tool=tool,
             wrapper=kind,
             timeout_s=None if timeout is None else 60 * timeout,
-            progress=lambda line: status.update(escape(line[:100])),
+            progress=lambda line: status.update(shown(line[:100])),
         )
     if not as_json:
-        out.print(f"done: {', '.join(steps)}; logs in {opened.folder / 'synth'}", soft_wrap=True)
+        out.print(f"done: {', '.join(steps)}; logs in {shown(opened.folder / 'synth')}", soft_wrap=True)
     _show(opened, found, as_json=as_json)
 
 
@@ -143,7 +143,7 @@ def export(
     opened = deploy.for_board(opener.open_run(run, board))
     target = output or Path(f"{opened.card.name}.zip")
     names = deploy.export_run(opened, target)
-    out.print(f"{target}: {len(names)} files, {target.stat().st_size / 1e6:.1f} MB; unzip and `make test`")
+    out.print(f"{shown(target)}: {len(names)} files, {target.stat().st_size / 1e6:.1f} MB; unzip and `make test`")
 
 
 def import_reports(
@@ -166,7 +166,7 @@ def import_reports(
     opened = deploy.for_board(opener.open_run(run, board))
     found, warnings = deploy.import_files(opened, files, as_is=as_is)
     for warning in warnings:
-        err.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+        err.print(f"[yellow]warning:[/] {shown(warning)}", soft_wrap=True)
     _show(opened, found, as_json=as_json)
 
 
@@ -178,10 +178,10 @@ def board(run: Run, name: BoardOption = None, boards_file: BoardsFile = None) ->
     opened = deploy.for_board(opener.open_run(run, name))
     folder, warnings = deploy.pack(opened)
     for warning in warnings:
-        out.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+        out.print(f"[yellow]warning:[/] {shown(warning)}", soft_wrap=True)
     if opened.place != opened.folder:
-        out.print(f"{opened.project}: the same C++, made again for {opened.design.part}", soft_wrap=True)
-    out.print(f"{folder}: begin with README.md", soft_wrap=True)
+        out.print(f"{shown(opened.project)}: the same C++, made again for {opened.design.part}", soft_wrap=True)
+    out.print(f"{shown(folder)}: begin with README.md", soft_wrap=True)
 
 
 def _show(run: OpenRun, found: Sequence[Report], *, as_json: bool = False) -> None:
@@ -198,7 +198,7 @@ def _show(run: OpenRun, found: Sequence[Report], *, as_json: bool = False) -> No
         table.add_column(heading)
     for row in rows:
         guess = "" if row.estimated is None else str(row.estimated)
-        table.add_row(row.metric, guess, str(row.measured), f"{row.measured.source} ({row.measured.tool})")
+        table.add_row(row.metric, guess, str(row.measured), shown(f"{row.measured.source} ({row.measured.tool})"))
     out.print(table)
 
 

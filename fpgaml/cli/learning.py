@@ -24,9 +24,11 @@ from fpgaml.cli.console import (
     given,
     out,
     print_json,
+    shown,
     wide,
 )
 from fpgaml.errors import BitMismatch, ConfigError, FormatError
+from fpgaml.quoting import markdown, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -122,7 +124,7 @@ def trials(
         summary = {name: vars(one) for name, one in spread.items()}
         print_json({"trials": [vars(one) for one in chosen], "mean": summary, "figure": str(figure)})
     else:
-        out.print(f"figure: {figure}", soft_wrap=True)
+        out.print(f"figure: {shown(figure)}", soft_wrap=True)
     wrong = sum(one.unlike or 0 for one in chosen)
     if simulate and wrong:
         raise BitMismatch(f"{wrong:,} logits differ between QKeras, emulator and C simulation; fpgaml run says where")
@@ -156,7 +158,7 @@ def search(
 
         def say(text: str) -> None:
             if not as_json:
-                out.print(text, soft_wrap=True)
+                out.print(shown(text), soft_wrap=True)
             status.update("training the next point")
 
         found = find(read, model, samples, workspace / "search", minutes=minutes, points=points, progress=say)
@@ -174,17 +176,17 @@ def search(
     for point in found.front:
         table.add_row(f"{point.name}.toml", f"{point.accuracy:.2%}", f"{point.nonzero:,}", f"{point.weight_bits:,}")
     out.print(table)
-    out.print(f"figure: {figure}", soft_wrap=True)
-    out.print(f"cards: {workspace / 'search'}", soft_wrap=True)
+    out.print(f"figure: {shown(figure)}", soft_wrap=True)
+    out.print(f"cards: {shown(workspace / 'search')}", soft_wrap=True)
 
 
 def _trade_off_page(found: Gathered, figure: Path, caption: str, path: Path) -> None:
     """Write the trade-off as a page."""
-    from fpgaml.report.overview import plain, save_page, table
+    from fpgaml.report.overview import save_page, table
     from fpgaml.report.page import Fact
 
     rows = [
-        (plain(one.run), plain(one.group), plain(one.data), f"{100 * one.accuracy:.2f}", f"{one.weight_bits:,}",
+        (*map(markdown, (one.run, one.group, one.data)), f"{100 * one.accuracy:.2f}", f"{one.weight_bits:,}",
          "yes" if one in found.front else "")
         for one in found.points
     ]  # fmt: skip
@@ -194,8 +196,8 @@ def _trade_off_page(found: Gathered, figure: Path, caption: str, path: Path) -> 
         "",
         f"![Accuracy against bits](<{figure.name}>)",
         "",
-        plain(caption),
-        *(line for one in found.left_out for line in ("", f"left out: {plain(one)}")),
+        markdown(caption),
+        *(line for one in found.left_out for line in ("", f"left out: {markdown(one)}")),
     ]
     on_front = str(len(set(found.front)))
     facts = [Fact("points", str(len(rows)), "runs, trials and searches"), Fact("on the front", on_front, "of these")]
@@ -232,8 +234,8 @@ def tradeoff(
     for point in found.points:
         table.add_row(
             point.group,
-            point.run,
-            *([point.data] if several else []),
+            shown(point.run),
+            *([shown(point.data)] if several else []),
             point.of or "one training",
             f"{point.accuracy:.2%}",
             f"{point.nonzero:,}",
@@ -242,7 +244,7 @@ def tradeoff(
         )
     wide(TABLE_WIDTH).print(table)
     for line in found.left_out:
-        out.print(f"left out: {line}", soft_wrap=True, markup=False)
+        out.print(f"left out: {printable(line)}", soft_wrap=True, markup=False)
     out.print(f"\n{caption}\nfigure: {path}", soft_wrap=True, markup=False)
 
 

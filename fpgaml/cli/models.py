@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from fpgaml.cli.console import (
     BoardOption,
@@ -22,6 +22,7 @@ from fpgaml.cli.console import (
     TypeOption,
     out,
     print_json,
+    shown,
 )
 from fpgaml.datasets.proof_images import IMAGES
 from fpgaml.ir.fixed import FixedPoint
@@ -151,16 +152,16 @@ def _show(made: Conversion) -> None:
 
     out.print()
     for note in made.notes:
-        out.print(f"[yellow]note:[/] {escape(note)}", soft_wrap=True)
+        out.print(f"[yellow]note:[/] {shown(note)}", soft_wrap=True)
     accuracy = "" if made.accuracy is None else f", accuracy {made.accuracy:.2%}"
-    out.print(f"{made.network.name}: {made.images:,} images ({escape(made.data)}){accuracy}", soft_wrap=True)
+    out.print(f"{made.network.name}: {made.images:,} images ({shown(made.data)}){accuracy}", soft_wrap=True)
     if made.head is not None:
         right = "" if made.head["correct"] is None else f", accuracy {made.head['correct']:.2%}"
         changed = f"the class of {made.head['changed']:,} of {made.images:,} images changes"
         out.print(f"behind the logits, {made.head['output']}: {changed}{right}", soft_wrap=True)
-    out.print(f"[green]✓[/] {escape(made.summary)}", soft_wrap=True)
-    run = str(made.folder)
-    out.print(f"\nproject: {escape(run)}/hls, begin with README.md", soft_wrap=True)
+    out.print(f"[green]✓[/] {shown(made.summary)}", soft_wrap=True)
+    run = shlex.quote(str(made.folder))
+    out.print(f"\nproject: {shown(made.folder)}/hls, begin with README.md", soft_wrap=True)
     next_commands(
         out,
         (f"simulate {run} --testbench", "the project's own test benches"),

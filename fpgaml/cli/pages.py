@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from fpgaml.cli.console import Commands, JsonOption, Run, out, print_json, wide
+from fpgaml.cli.console import Commands, JsonOption, Run, out, print_json, shown, wide
 
 
 def view(
@@ -32,7 +31,7 @@ def view(
     path = (overview_page(output) if run is None else page_of(run)).resolve()
     display = sys.platform in ("win32", "darwin") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     opened = bool(display) and webbrowser.open(path.as_uri())
-    out.print(f"{'opened' if opened else 'page'}: {escape(str(path))}", soft_wrap=True)
+    out.print(f"{'opened' if opened else 'page'}: {shown(path)}", soft_wrap=True)
 
 
 def diff(
@@ -52,16 +51,16 @@ def diff(
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("", left.name, right.name):
-        table.add_column(escape(heading), overflow="fold")
+        table.add_column(shown(heading), overflow="fold")
     group = ""
     for one in found:
         if one.group != group:
             group = one.group
             table.add_row(f"[bold]{group}[/]", "", "")
-        table.add_row(*(escape(text) for text in (f"  {one.what}", one.left, one.right)))
+        table.add_row(*(shown(text) for text in (f"  {one.what}", one.left, one.right)))
     wide(100).print(table if found else f"{left} and {right} differ in nothing that they recorded", soft_wrap=not found)
     if page is not None:
-        out.print(f"page: {escape(str(page))}", soft_wrap=True)
+        out.print(f"page: {shown(page)}", soft_wrap=True)
 
 
 COMMANDS = Commands("Pages", {"view": view, "diff": diff})

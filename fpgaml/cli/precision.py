@@ -20,6 +20,7 @@ from fpgaml.cli.console import (
     given,
     out,
     print_json,
+    shown,
     wide,
 )
 
@@ -123,7 +124,7 @@ def quantize_after_training(
     out.print(f"weights {found.weight_bits:,} bits, activations {found.activation_bits:,} bits an image")
     if proof_images:
         out.print(f"C simulation: {record['equal_logits']:,} logits equal the emulator's, 0 differ")
-    out.print(f"network: {path}", soft_wrap=True)
+    out.print(f"network: {shown(path)}", soft_wrap=True)
 
 
 def sweep(

@@ -5,19 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from fpgaml.audit.audit import Audit, LayerRow, Side, Simulation, summary
+from fpgaml.cli.console import shown
 from fpgaml.frontend.findings import Finding, Severity
+from fpgaml.quoting import markdown, printable
 
 COLORS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 
 def show_audit(console: Console, found: Audit) -> None:
     """Print everything, most important last."""
-    console.print(f"[bold]{escape(found.model)}[/]  input {found.input_type}\n")
+    console.print(f"[bold]{shown(found.model)}[/]  input {found.input_type}\n")
     console.print(layer_table(found.rows))
     if found.findings:
         console.print("\n[bold]findings[/]")
@@ -27,30 +28,32 @@ def show_audit(console: Console, found: Audit) -> None:
     if found.simulation:
         show_simulation(console, found.simulation)
     mark = "[bold red]✗[/]" if found.exit_code else "[bold green]✓[/]"
-    console.print(f"\n{mark} {escape(summary(found))}", soft_wrap=True)
+    console.print(f"\n{mark} {shown(summary(found))}", soft_wrap=True)
 
 
 def audit_page(found: Audit, path: Path) -> None:
     """Write an audit as a page: layers, findings, executions. Raises: ConfigError."""
-    from fpgaml.report.overview import plain, save_page, table
+    from fpgaml.report.overview import save_page, table
     from fpgaml.report.page import Fact
 
     layers = [
-        [plain(text or "-") for text in (row.layer, row.does or row.keras, row.weight, row.bias, row.output)]
+        [markdown(text or "-") for text in (row.layer, row.does or row.keras, row.weight, row.bias, row.output)]
         for row in found.rows
     ]
     heads = ["layer", "what it does", "weights", "bias", "accumulator or output"]
     lines = ["# audit", "", "## Layers", "", *table(heads, layers)]
     if found.findings:
         told = [
-            tuple(plain(text) for text in (one.layer or "the model", f"{one.severity} {one.code}", one.found, one.mend))
+            tuple(
+                markdown(text) for text in (one.layer or "the model", f"{one.severity} {one.code}", one.found, one.mend)
+            )
             for one in found.findings
         ]
         lines += ["", "## Findings", "", *table(("layer", "what", "found", "to mend it"), told)]
     done = found.simulation
     if done:
-        sides = [(plain(side.name), _unlike(side), _alike(side), _where(side)) for side in done.sides]
-        origin = f"{done.images} images, {plain(done.data)}; the reference is {plain(done.reference)}."
+        sides = [(markdown(side.name), _unlike(side), _alike(side), _where(side)) for side in done.sides]
+        origin = f"{done.images} images, {markdown(done.data)}; the reference is {markdown(done.reference)}."
         heads = ["execution", f"logits unlike it, of {done.logits:,}", "same class (%)", "first differs at"]
         lines += ["", "## Executions", "", origin, "", *table(heads, sides)]
     mood = "bad" if found.exit_code else "good"
@@ -71,9 +74,7 @@ def _alike(side: Side) -> str:
 
 
 def _where(side: Side) -> str:
-    from fpgaml.report.overview import plain
-
-    return plain(str(side.failed or side.first or "nowhere"))
+    return markdown(str(side.failed or side.first or "nowhere"))
 
 
 def layer_table(rows: tuple[LayerRow, ...]) -> Table:
@@ -88,8 +89,8 @@ def layer_table(rows: tuple[LayerRow, ...]) -> Table:
     for row in rows:
         refused = "red" if row.does == "refused" else ""
         table.add_row(
-            Text(row.layer, style=refused),
-            Text(row.does or row.keras, style=refused),
+            Text(printable(row.layer), style=refused),
+            Text(printable(row.does or row.keras), style=refused),
             "\n".join(part for part in (row.weight, row.bias) if part),
             short(row.output),
             "" if row.sparsity is None else f"{row.sparsity:.0%}",
@@ -114,21 +115,21 @@ def _float32(row: LayerRow) -> str:
 
 def show_finding(console: Console, one: Finding) -> None:
     """Print a finding: what was found, then what becomes of it."""
-    where = f" {escape(one.layer)}" if one.layer else ""
-    console.print(f"[{COLORS[one.severity]}]{one.severity} {one.code}[/][bold]{where}[/]: {escape(one.found)}")
+    where = f" {shown(one.layer)}" if one.layer else ""
+    console.print(f"[{COLORS[one.severity]}]{one.severity} {one.code}[/][bold]{where}[/]: {shown(one.found)}")
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=11, justify="right", style="dim")
     grid.add_column(overflow="fold")
     for name, text in (("fpgaml", one.fpgaml), ("hls4ml", one.hls4ml), ("to mend it", one.mend)):
         if text not in ("nothing", "see the message", "depends on the case"):
-            grid.add_row(name, escape(text))
+            grid.add_row(name, shown(text))
     console.print(grid)
 
 
 def show_simulation(console: Console, done: Simulation) -> None:
     """Print the executions side by side, and under them where each first differs, and why."""
     console.print(
-        f"\n[bold]{done.images} images[/], {escape(done.data)}; {done.logits:,} logits; the reference is "
+        f"\n[bold]{done.images} images[/], {shown(done.data)}; {done.logits:,} logits; the reference is "
         f"{done.reference}\n"
     )
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
@@ -144,7 +145,7 @@ def show_simulation(console: Console, done: Simulation) -> None:
 
 
 def _cells(side: Side, done: Simulation) -> list[str]:
-    name = escape(side.name)
+    name = shown(side.name)
     if side.failed:
         accuracy = ["[red]none[/]"] if done.labelled else []
         return [name, "[red]none[/]", *accuracy, "[red]none[/]", "[red]fails[/]"]
@@ -158,7 +159,7 @@ def _cells(side: Side, done: Simulation) -> list[str]:
 def _first(side: Side) -> str:
     if side.first is not None:
         cause = f": {side.first.diagnosis.cause}" if side.first.diagnosis else ""
-        return f"[red]{escape(side.first.layer)}{cause}[/]"
+        return f"[red]{shown(side.first.layer + cause)}[/]"
     if side.agreement is not None and side.agreement < 1:
         return "[red]its output (the softmax)[/]"
     return "[green]nowhere[/]"
@@ -173,18 +174,18 @@ def _show_details(console: Console, side: Side) -> None:
     if side.must_agree and side.first is None:
         return
     if side.call or side.first or side.failed:
-        console.print(f"\n[bold]{escape(side.name)}[/]  [dim]{escape(side.call)}[/]", soft_wrap=True)
+        console.print(f"\n[bold]{shown(side.name)}[/]  [dim]{shown(side.call)}[/]", soft_wrap=True)
     if side.by_handlers:
         console.print("   for its converter fails, the same layers went to hls4ml's own handlers for Keras 2")
     if side.failed:
-        console.print(f"   [red]{escape(side.failed)}[/]", soft_wrap=True)
+        console.print(f"   [red]{shown(side.failed)}[/]", soft_wrap=True)
     if side.first is None:
         return
     found = side.first
     size = "" if found.codes is None else f", by up to {found.codes:,g} units of the last place"
-    console.print(f"   layer [bold]{escape(found.layer)}[/]: {found.count:,} of {found.total:,} values differ{size}")
+    console.print(f"   layer [bold]{shown(found.layer)}[/]: {found.count:,} of {found.total:,} values differ{size}")
     if found.diagnosis:
-        console.print(f"   cause: [bold]{escape(str(found.diagnosis))}[/]", soft_wrap=True)
+        console.print(f"   cause: [bold]{shown(found.diagnosis)}[/]", soft_wrap=True)
     examples = Table(box=None, header_style="dim", padding=(0, 2, 0, 0), pad_edge=False)
     for heading in ("   image", "channel", found.left, found.right):
         examples.add_column(heading, justify="right")

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from fpgaml.cli.console import shown
 from fpgaml.datasets.survey import Column, Survey
 from fpgaml.ir.fixed import Array
 
@@ -31,8 +31,8 @@ def show_survey(console: Console, found: Survey) -> None:
     console.print()
     console.print(_classes(found))
     console.print()
-    console.print(f"split: {escape(found.split)}", soft_wrap=True)
-    console.print(f"preprocessing: {escape(found.preprocessing)}", soft_wrap=True)
+    console.print(f"split: {shown(found.split)}", soft_wrap=True)
+    console.print(f"preprocessing: {shown(found.preprocessing)}", soft_wrap=True)
     console.print(f"\nfirst test {found.noun}s, as the source has them:")
     _first(console, found)
 
@@ -43,7 +43,7 @@ def _columns(columns: tuple[Column, ...]) -> Table:
         table.add_column(heading, justify="left" if heading == "value" else "right")
     for one in columns:
         kind = ["words", "", "", ""] if one.words else [_short(x) for x in (one.low, one.high, one.mean, one.deviation)]
-        table.add_row(escape(one.name or "(no name)"), *kind, f"{one.distinct:,}", f"{one.missing:,}")
+        table.add_row(shown(one.name or "(no name)"), *kind, f"{one.distinct:,}", f"{one.missing:,}")
     return table
 
 
@@ -57,7 +57,7 @@ def _classes(found: Survey) -> Table:
         table.add_column(heading, justify="left" if heading == "class" else "right")
     total = sum(train + test for _, train, test in found.classes)
     for name, train, test in found.classes:
-        table.add_row(escape(name), f"{train:,}", f"{test:,}", f"{(train + test) / total:.1%}")
+        table.add_row(shown(name), f"{train:,}", f"{test:,}", f"{(train + test) / total:.1%}")
     return table
 
 
@@ -75,10 +75,10 @@ def _first(console: Console, found: Survey) -> None:
     few = found.first[0][1].size <= TABLE_COLUMNS
     count = found.first[0][1].size
     for name in (found.features or [str(n) for n in range(count)]) if few else ["values"]:
-        table.add_column(escape(name), justify="right" if few else "left")
+        table.add_column(shown(name), justify="right" if few else "left")
     for label, values in found.first:
         cells = [_short(float(value)) for value in values.ravel()] if few else [curve(values)]
-        table.add_row(escape(label), *cells)
+        table.add_row(shown(label), *cells)
     console.print(table)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from fpgaml.cli.console import shown
 from fpgaml.exact.certificate import OUTSIDE, TRUSTED, Certificate
 from fpgaml.exact.prove import Verdict
 from fpgaml.flow.certified import Certified
@@ -14,16 +14,16 @@ from fpgaml.flow.certified import Certified
 def show_proof(console: Console, found: Certified) -> None:
     """Print a certificate: first the sentence, then each layer, then what it rests on."""
     made = found.certificate
-    console.print(f"[dim]{escape(found.origin)}[/]", soft_wrap=True)
+    console.print(f"[dim]{shown(found.origin)}[/]", soft_wrap=True)
     color = "green" if made.proved else "bold red" if made.counterexample else "yellow"
-    console.print(f"[{color}]{escape(made.sentence)}[/]\n", soft_wrap=True)
+    console.print(f"[{color}]{shown(made.sentence)}[/]\n", soft_wrap=True)
     console.print(_layers(made))
     console.print(f"\ntrusted: {'; '.join(TRUSTED)}", soft_wrap=True)
     console.print(f"outside: {'; '.join(OUTSIDE)}", soft_wrap=True)
     time = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in made.seconds.items())
     console.print(f"time: {time}; {made.counts.get('assignments', 0):,} assignments checked", soft_wrap=True)
     if found.file is not None:
-        console.print(f"certificate: {found.file}", soft_wrap=True)
+        console.print(f"certificate: {shown(found.file)}", soft_wrap=True)
 
 
 def _layers(made: Certificate) -> Table:
@@ -35,10 +35,10 @@ def _layers(made: Certificate) -> Table:
     for verdict in made.verdicts:
         codes = made.executed.get(verdict.layer)
         table.add_row(
-            escape(verdict.layer) or "(output)",
+            shown(verdict.layer) or "(output)",
             verdict.kind,
             str(verdict.method),
-            escape(_covered(verdict)),
+            shown(_covered(verdict)),
             "-" if codes is None else f"{codes:,}",
             f"{verdict.seconds:.2f}",
         )

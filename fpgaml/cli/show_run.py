@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import shlex
 from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from fpgaml.cli.console import shown
 from fpgaml.runs.workspace import Workspace
 
 
@@ -30,7 +31,7 @@ class StepLines:
         self.console, self.quiet, self.verbose = console, quiet, verbose
         self._bar = Progress(
             SpinnerColumn(), TextColumn("{task.description:<9}"), BarColumn(28), _Done(),
-            TextColumn("{task.fields[text]}"), TimeElapsedColumn(),
+            TextColumn("{task.fields[text]}", markup=False), TimeElapsedColumn(),
             console=console, transient=True, disable=quiet or not console.is_terminal,
         )  # fmt: skip
         self._task: Any = None
@@ -67,7 +68,7 @@ class StepLines:
         for width in (1, 9, 9):
             line.add_column(width=width, no_wrap=True)
         line.add_column()  # what was found wraps at words, below itself
-        line.add_row("[green]✓[/]", step, f"[dim]{time}[/]" if skipped else f"{time:>9}", f" {escape(summary)}")
+        line.add_row("[green]✓[/]", step, f"[dim]{time}[/]" if skipped else f"{time:>9}", f" {shown(summary)}")
         self.console.print(line)
         if self.verbose:
             self.console.print(f"  [dim]logs/{step}.log[/]")
@@ -84,17 +85,17 @@ def closing_table(console: Console, workspace: Workspace) -> None:
     for entry in comparison["executions"]:
         wrong = entry["mismatching_logits"]
         table.add_row(
-            entry["name"],
+            shown(entry["name"]),
             f"{entry['accuracy']:.2%}",
             f"{entry['agreement_with_float']:.2%}",
             "-" if wrong is None else f"{wrong:,} of {comparison['logits']:,}",
         )
     console.print()
     if record["note"]:
-        console.print(f"[bold yellow]{record['note']}[/]\n")
+        console.print(f"[bold yellow]{shown(record['note'])}[/]\n")
     console.print(table)
-    console.print(f"\nreport: {workspace / 'report.html'}", soft_wrap=True)
-    run = workspace.folder
+    console.print(f"\nreport: {shown(workspace / 'report.html')}", soft_wrap=True)
+    run = shlex.quote(str(workspace.folder))
     next_commands(
         console,
         (f"board {run}", "a package for the card's board, with its driver and test vectors"),
@@ -107,7 +108,7 @@ def closing_table(console: Console, workspace: Workspace) -> None:
 def next_commands(console: Console, *lines: tuple[str, str]) -> None:
     """Print what may be done next, each with what it gives."""
     for number, (line, what) in enumerate(lines):
-        console.print(f"{'next:' if number == 0 else '':<8}fpgaml {escape(line)}  [dim]{what}[/]", soft_wrap=True)
+        console.print(f"{'next:' if number == 0 else '':<8}fpgaml {shown(line)}  [dim]{what}[/]", soft_wrap=True)
 
 
 def run_record(workspace: Workspace, finished: bool) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from fpgaml.ir.network import Network
 from fpgaml.project import driver
 from fpgaml.project.axi import ports
 from fpgaml.project.driver import OVERFLOWS, ROUND, Port, Settings
+from fpgaml.quoting import c_string, code, markdown
 from fpgaml.target.boards import Board, Part
 from fpgaml.target.design import Design
 from fpgaml.target.measurement import Measurement, Metric
@@ -103,7 +104,11 @@ def write_board(
     )
     warnings = misfits(estimate or {}, board.part)
     text = _text(network, design, board, kit, x, y) | {"warning": "".join(f"**{line}**\n\n" for line in warnings)}
-    text |= {"how": _in_words(raw.encoding), "classes": ", ".join(settings.classes), "rows": f"{len(raw.rows):,}"}
+    text |= {
+        "how": _in_words(raw.encoding),
+        "classes": ", ".join(map(markdown, settings.classes)),
+        "rows": f"{len(raw.rows):,}",
+    }
     for name in ("pynq", "bare_metal"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name, template in FILES.items():
@@ -302,9 +307,8 @@ def _numbers(rows: Array, own: Encoding) -> list[list[str]]:
 
 
 def _strings(texts: Iterable[str]) -> str:
-    """Return C string literals with commas between; what is not plain ASCII as octal bytes."""
-    plain = {byte: chr(byte) for byte in range(32, 127) if chr(byte) not in '"\\?'}
-    return ", ".join('"' + "".join(plain.get(byte, f"\\{byte:03o}") for byte in str(t).encode()) + '"' for t in texts)
+    """Return C string literals with commas between."""
+    return ", ".join(c_string(str(text)) for text in texts)
 
 
 def _c_table(kind: str, name: str, words: str, rows: Any) -> str:
@@ -314,7 +318,7 @@ def _c_table(kind: str, name: str, words: str, rows: Any) -> str:
 
 def _in_words(own: Encoding) -> str:
     """Say what a raw row is."""
-    values = f"`{'`, `'.join(own.names)}`, in this order or by name" if own.names else f"of shape {own.shape}"
+    values = f"{', '.join(map(code, own.names))}, in this order or by name" if own.names else f"of shape {own.shape}"
     return {
         "pixels": f"uint8 pixels, {values}",
         "codes": f"codes of the input type, or real values on its grid, {values}",

@@ -9,6 +9,9 @@ import json
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from fpgaml.quoting import code, markdown
 
 if TYPE_CHECKING:
     from fpgaml.runs.workspace import Workspace
@@ -31,6 +34,10 @@ def write_report(workspace: Workspace) -> str:
 
 
 def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("fpgaml.report", ""), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    """Return the templates' environment: what is put into a page shows as it is, unless it is `Markup` already."""
+    made = Environment(
+        loader=PackageLoader("fpgaml.report", ""), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        autoescape=True, finalize=lambda value: Markup(markdown(value)) if type(value) is str else value,
+    )  # fmt: skip
+    made.filters["code"] = lambda value: Markup(code(str(value)))
+    return made

@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fpgaml.exact.comparison import Example
+from fpgaml.quoting import markdown
 from fpgaml.report.figures import save
-from fpgaml.report.overview import plain, save_page, table
+from fpgaml.report.overview import save_page, table
 from fpgaml.report.page import Fact
 from fpgaml.report.style import BLUE, RED
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def write_failure(workspace: Workspace, proof: Proof) -> None:
     """Write report.html of a run that is not proved. Raises: ConfigError if it cannot be written."""
-    lines = ["# run", "", "## The first difference", "", plain(proof.failure)]
+    lines = ["# run", "", "## The first difference", "", markdown(proof.failure)]
     held = next((held for held in proof.layers.values() if held.first), None)
     if held and held.first:
         first, example = held.first, held.first.examples[0]
@@ -29,13 +30,13 @@ def write_failure(workspace: Workspace, proof: Proof) -> None:
         lines += ["", "![The first difference](figures/first_difference.svg)", ""]
         lines.append(
             f"*Left: {workspace.data.noun} {example.image}, as the network gets it. Right: the values of layer "
-            f"{plain(first.layer)} that differ for it (red); the first is {example.left!r} by the {plain(first.left)} "
-            f"and {example.right!r} by {plain(first.right)}.*"
+            f"{markdown(first.layer)} that differ for it (red); the first is {example.left!r} by the "
+            f"{markdown(first.left)} and {example.right!r} by {markdown(first.right)}.*"
         )
     counts = {str(side): held.counts for side, held in proof.layers.items()}
     layers = dict.fromkeys(layer for found in counts.values() for layer in found)
-    rows = [(plain(layer), *(str(found.get(layer, "-")) for found in counts.values())) for layer in layers]
-    heads = ["layer", *map(plain, counts)]
+    rows = [(markdown(layer), *(str(found.get(layer, "-")) for found in counts.values())) for layer in layers]
+    heads = ["layer", *map(markdown, counts)]
     lines += ["", "## Values that differ from the emulator", "", "Over the golden test set.", "", *table(heads, rows)]
     facts = [Fact("bit for bit", "not proved", proof.failure, "bad")]
     save_page(

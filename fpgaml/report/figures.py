@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +18,7 @@ from fpgaml.exact.comparison import Executor
 from fpgaml.exact.history import History
 from fpgaml.ir.fixed import Array
 from fpgaml.precision.profile import from_record, statistics_from
+from fpgaml.quoting import drawn
 from fpgaml.report import classification
 from fpgaml.report.estimates import cost_by_layer
 from fpgaml.report.profile_figures import draw_profile
@@ -37,6 +39,7 @@ Drawing = tuple[Figure | None, str]
 
 def draw_all(workspace: Workspace, facts: Facts) -> dict[str, Drawn]:
     """Draw every figure that has something to show into figures/; return them by name."""
+    facts = _drawable(facts)
     made: dict[str, Drawing] = {
         "learning_curves": learning_curves(facts.histories, facts.record["noun"]),
         "confusion": confusion(facts),
@@ -54,6 +57,20 @@ def draw_all(workspace: Workspace, facts: Facts) -> dict[str, Drawn]:
         else:
             save(figure, workspace, name)
     return {name: Drawn(caption, figure is not None) for name, (figure, caption) in made.items()}
+
+
+def _drawable(facts: Facts) -> Facts:
+    """Return facts with names of classes and columns as they are drawn."""
+    names = {key: tuple(map(drawn, facts.record[key])) for key in ("labels", "features")}
+    scores = {
+        execution: replace(
+            own,
+            classes=tuple(replace(one, name=drawn(one.name)) for one in own.classes),
+            curves={drawn(name): curve for name, curve in own.curves.items()},
+        )
+        for execution, own in facts.scores.items()
+    }
+    return replace(facts, record=facts.record | names, scores=scores)
 
 
 class Drawn(NamedTuple):

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fpgaml.errors import ConfigError
+from fpgaml.quoting import markdown
 from fpgaml.report.page import Fact, page
 from fpgaml.runs.workspace import read_mark
 
@@ -98,14 +99,14 @@ def overview_page(folder: Path) -> Path:
     )
     lines = [
         (
-            f"[{plain(row.name)}](<{row.name}/report.html>)",
+            f"[{markdown(row.name)}](<{row.name}/report.html>)",
             _share(row.accuracy),
             _share(row.float_accuracy),
             _count(row.differing_logits),
             _count(row.weight_bits),
             "-" if row.latency_us is None else f"~{row.latency_us:.3g}",
             "-" if row.lut is None else f"~{row.lut:,.0f}",
-            plain(row.part or "-"),
+            markdown(row.part or "-"),
             row.date if row.finished else "not finished",
         )
         for row in rows
@@ -158,9 +159,9 @@ def page_of(folder: Path) -> Path:
     if not (folder / "run.json").is_file():
         raise ConfigError(f"{folder} is no run: name a folder that fpgaml run or convert made")
     steps = read_mark(folder / "run.json").get("steps", {})
-    markdown = folder / "report.md"
-    text = markdown.read_text(encoding="utf-8") if markdown.is_file() else _stopped(folder, steps)
-    state = "by an older version" if markdown.is_file() else "not finished"
+    report = folder / "report.md"
+    text = report.read_text(encoding="utf-8") if report.is_file() else _stopped(folder, steps)
+    state = "by an older version" if report.is_file() else "not finished"
     facts = [Fact("this run", state, "fpgaml run with its card writes the whole page"), *_failure(folder)]
     path.write_text(page(title=folder.name, facts=facts, text=text, folder=folder), encoding="utf-8")
     return path
@@ -175,15 +176,15 @@ def _failure(folder: Path) -> Iterator[Fact]:
 def _stopped(folder: Path, steps: Mapping[str, Any]) -> str:
     """Return what is known of a run that did not come to its report."""
     rows = [
-        (plain(name), f"{done.get('seconds', 0):.1f}", plain(str(done.get("summary", ""))))
+        (markdown(name), f"{done.get('seconds', 0):.1f}", markdown(str(done.get("summary", ""))))
         for name, done in steps.items()
     ]
     lines = ["# run", "", "## Steps that are done", "", *table(("step", "time (s)", "what it said"), rows)]
     counts = _json(folder / "comparison.json").get("layers", {})
     layers = sorted({layer for held in counts.values() for layer in held})
     if layers:
-        wrong = [(plain(layer), *(str(held.get(layer, "-")) for held in counts.values())) for layer in layers]
-        lines += ["", "## Values that differ from the emulator", "", *table(("layer", *map(plain, counts)), wrong)]
+        wrong = [(markdown(layer), *(str(held.get(layer, "-")) for held in counts.values())) for layer in layers]
+        lines += ["", "## Values that differ from the emulator", "", *table(("layer", *map(markdown, counts)), wrong)]
     return "\n".join(lines)
 
 
@@ -206,8 +207,8 @@ def difference_page(left: Path, right: Path, path: Path) -> Path:
     """Write what two runs differ in as a page, with the figures of both; return it. Raises: ConfigError."""
     found, lines = difference(left, right), [f"# {left.name} and {right.name}"]
     for group in dict.fromkeys(one.group for one in found):
-        rows = [(plain(one.what), plain(one.left), plain(one.right)) for one in found if one.group == group]
-        lines += ["", f"## {group.capitalize()}", "", *table(("", plain(left.name), plain(right.name)), rows)]
+        rows = [(markdown(one.what), markdown(one.left), markdown(one.right)) for one in found if one.group == group]
+        lines += ["", f"## {group.capitalize()}", "", *table(("", markdown(left.name), markdown(right.name)), rows)]
     parent = Path(os.path.commonpath([left.resolve(), right.resolve()]))
     for name in ("learning_curves", "confusion", "ranges", "cost_by_layer"):
         drawn = [side for side in (left, right) if (side / "figures" / f"{name}.svg").is_file()]
@@ -215,7 +216,7 @@ def difference_page(left: Path, right: Path, path: Path) -> Path:
             lines += ["", f"## {name.replace('_', ' ').capitalize()}"]
         for side in drawn:
             place = (side.resolve() / "figures" / f"{name}.svg").relative_to(parent).as_posix()
-            lines += ["", f"**{plain(side.name)}**", "", f"![{name} of {plain(side.name)}](<{place}>)"]
+            lines += ["", f"**{markdown(side.name)}**", "", f"![{name} of {markdown(side.name)}](<{place}>)"]
     facts = [Fact("differences", str(len(found)), f"between {left} and {right}")]
     return save_page(path, f"{left.name} and {right.name}", facts, "\n".join(lines), parent)
 
@@ -227,11 +228,6 @@ def save_page(path: Path, title: str, facts: Sequence[Fact], text: str, folder: 
     except OSError as error:
         raise ConfigError(f"page {path} cannot be written: {error.strerror}; name another file") from error
     return path
-
-
-def plain(text: str) -> str:
-    """Return text as Markdown that shows it and nothing else, in a table too."""
-    return "".join(f"\\{one}" if one in "\\`*_{}[]()<>#+-.!|~&:" else " " if one in "\r\n" else one for one in text)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

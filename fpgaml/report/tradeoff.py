@@ -27,6 +27,7 @@ from fpgaml.datasets.dataset import NAMED
 from fpgaml.errors import ConfigError, FormatError, FpgamlError
 from fpgaml.exact.pareto import pareto
 from fpgaml.ir.network import matrix_size
+from fpgaml.quoting import drawn
 
 FLOAT_BITS = 32
 GROUPS = ("float", "QAT", "QAP", "distilled", "searched")
@@ -204,7 +205,7 @@ def marks(points: Sequence[Point]) -> list[dict[str, Any]]:
     return [
         {
             "group": point.group,
-            "data": point.data,
+            "data": drawn(point.data),
             "accuracy": point.accuracy,
             "weight_bits": point.weight_bits,
             "deviation": point.deviation,

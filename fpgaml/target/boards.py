@@ -71,6 +71,7 @@ class Catalogue:
 
     def part(self, number: str) -> Part:
         """Return the device that a part number such as ``xc7z020clg400-1`` begins with. Raises: ConfigError."""
+        check_part_number(number)
         plain = _plain(number)
         found = [device for device in self.parts if re.match(rf"{_plain(device)}(?![0-9])", plain)]
         if not found:
@@ -82,6 +83,17 @@ class Catalogue:
 
 
 BOARDS_VARIABLE = "FPGAML_BOARDS"
+
+# What is written into scripts, names of folders and pages unquoted is of these letters only.
+PART_NUMBER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,60}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
+TEXT = re.compile(r"[\w .,:;'()/+&-]{0,200}")
+
+
+def check_part_number(number: str) -> None:
+    """Raise ConfigError unless `number` is letters, digits and hyphens, as part numbers are."""
+    if not PART_NUMBER.fullmatch(number):
+        raise ConfigError(f"part number {number!r} must be letters, digits and hyphens only, as in 'xc7z020clg400-1'")
 
 
 def catalogue(extra: Path | None = None) -> Catalogue:
@@ -153,6 +165,16 @@ def _table(entry: Any, what: str) -> dict[str, Any]:
     return entry
 
 
+def _check_text(subject: str, key: str, text: str) -> None:
+    """Raise ConfigError unless a text of a record is of the letters that need no quoting where it is written."""
+    if key == "part_number":
+        check_part_number(text)
+    elif key in ("name", "device") and not NAME.fullmatch(text):
+        raise ConfigError(f"{subject} must have a name of letters, digits and . _ - only")
+    elif not TEXT.fullmatch(text):
+        raise ConfigError(f"{subject}: {key} must be letters, digits, spaces and . , : ; ' ( ) / + & _ - only")
+
+
 Record = TypeVar("Record", Part, Board)
 
 
@@ -174,6 +196,8 @@ def _check_value(subject: str, key: str, type_name: str, value: Any) -> None:
     kinds: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
     if type_name in kinds and (isinstance(value, bool) or not isinstance(value, kinds[type_name])):
         raise ConfigError(f"{subject}: {key} must be {type_name}, not {value!r}")
+    if type_name == "str":
+        _check_text(subject, key, value)
     if type_name == "int" and not value >= 0:
         raise ConfigError(f"{subject}: {key} must be 0 or more, not {value}")
     if type_name == "float" and not value > 0:

@@ -20,6 +20,7 @@ from functools import lru_cache
 
 from fpgaml.errors import ConfigError, nearest
 from fpgaml.ir.network import DepthwiseConv, Layer, Network, matrix_size
+from fpgaml.target.boards import check_part_number
 from fpgaml.target.toolchain import Backend, Tool
 
 
@@ -68,6 +69,7 @@ class Design:
     per_layer: tuple[LayerDesign, ...] = ()
 
     def __post_init__(self) -> None:
+        check_part_number(self.part)
         if not 0 < self.clock_ns < 1e6:
             raise ConfigError(f"clock of a design must be a period above 0 ns, not {self.clock_ns}")
         _check_reuse(self.reuse_factor, "of a design")

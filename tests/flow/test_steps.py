@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import fpgaml
+from fpgaml import report
 from fpgaml.card.changes import changed
 from fpgaml.card.toml import card_of
 from fpgaml.datasets.dataset import NUMBERED
@@ -23,8 +24,12 @@ from fpgaml.exact import emulate
 from fpgaml.flow import engine, steps
 from fpgaml.ir.network import Weights
 from fpgaml.ir.saving import load, save
+from fpgaml.quoting import markdown
+from fpgaml.report.figures import Drawn
 from fpgaml.report.results import certificate_of
 from fpgaml.runs.workspace import Workspace, digest_of
+from tests.attack.page import Page
+from tests.attack.payloads import PAYLOADS, with_all
 from tests.commands import command
 
 CARD = """
@@ -120,6 +125,24 @@ def test_a_proof_goes_into_the_report_and_leaves_with_its_project(copy, monkeypa
     with (run / "hls/firmware/defines.h").open("a") as file:
         file.write("\n")
     assert certificate_of(Workspace.at(card, base)) is None  # it is of another project
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_nothing_in_a_report_is_markup(finished, payload):
+    """Every text of the record replaced: names, notes, summaries, types, versions."""
+    record = json.loads((finished / "report.json").read_text()) | {"note": "a note", "notes": ["a note"]}
+    figures = dict.fromkeys(re.findall(r'figure\("(\w+)"', template := _template_text()), Drawn(payload, True))
+    figures |= dict.fromkeys(re.findall(r'"(\w+)"', re.search(r"for one in \((.*?)\)", template)[1]), Drawn("", True))
+    plain = Page(report._environment().get_template("report.md.j2").render(**record, figures=figures))
+    record = with_all(record, payload)
+    page = Page(report._environment().get_template("report.md.j2").render(**record, figures=figures))
+    assert {tag for tag, _ in page.tags} <= {tag for tag, _ in plain.tags}
+    assert all(attrs.get("src", "figures/").startswith("figures/") for _, attrs in page.tags)
+    assert not any(set(attrs) - {"src", "alt", "style"} for _, attrs in page.tags)
+
+
+def _template_text():
+    return (Path(report.__file__).parent / "report.md.j2").read_text()
 
 
 def test_accuracies_are_those_of_the_files(finished):
@@ -333,7 +356,7 @@ def test_float_scales_are_refused_or_rounded_as_the_card_says(copy):
     unlike = {one["name"]: one["mismatching_logits"] for one in record["executions"]}
     assert unlike["emulator"] == 0
     assert unlike["QKeras"] > 0
-    assert f"no reference here: {record['no_reference']}" in (run / "report.md").read_text()
+    assert f"no reference here: {markdown(record['no_reference'])}" in (run / "report.md").read_text()
 
 
 def test_what_a_diverged_training_had_reached_is_saved(folder, tmp_path, monkeypatch):

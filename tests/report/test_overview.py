@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from fpgaml.quoting import markdown
 from fpgaml.report import overview
 from tests.commands import command
 
@@ -152,7 +153,7 @@ def test_commands(tmp_path, monkeypatch, capsys):
 
 def test_names_are_shown_and_never_markup():
     name = "a|b](javascript:x) <img> **c** `d` \\ \n# e"
-    text = "\n".join(overview.table(("x", "y"), [(overview.plain(name), "1")]))
+    text = "\n".join(overview.table(("x", "y"), [(markdown(name), "1")]))
     from fpgaml.report.page import rendered
 
     body, _ = rendered(text, None)
