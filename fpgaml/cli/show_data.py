@@ -66,8 +66,8 @@ def _first(console: Console, found: Survey) -> None:
     if found.noun == "image":
         pictures = [[f"{label}:", *picture(image)] for label, image in found.first]
         width = max(len(line) for lines in pictures for line in lines) + 2
-        shown = pictures[: max(1, console.width // width)]
-        for lines in zip(*shown, strict=True):
+        picked = pictures[: max(1, console.width // width)]
+        for lines in zip(*picked, strict=True):
             console.print("".join(f"{line:<{width}}" for line in lines).rstrip(), markup=False, soft_wrap=True)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
