@@ -7,11 +7,9 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
-from fpgaml.card.layers import AnyLayer
 from fpgaml.card.messages import sentences
 from fpgaml.card.origin import find_data
 from fpgaml.card.runcard import RunCard
@@ -62,12 +60,9 @@ def to_toml(card: RunCard) -> str:
     if card.model.file:
         dump["model"].pop("layers", None)
     if "layers" in dump.get("model", {}):
-        dump["model"]["layers"] = [{"kind": layer.kind, **_short(layer)} for layer in card.model.layers]
+        rows = zip(card.model.layers, dump["model"]["layers"], strict=True)
+        dump["model"]["layers"] = [{"kind": layer.kind, **row} for layer, row in rows]
     return "\n".join(_toml_lines(dump, ())) + "\n"
-
-
-def _short(layer: AnyLayer) -> dict[str, Any]:
-    return layer.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
 
 
 def _toml_lines(table: Tree, path: tuple[str, ...]) -> Iterator[str]:
