@@ -170,7 +170,7 @@ NOT_APPLICABLE: dict[str, dict[str, str]] = {
     },
     "proof": {"Input": EVERY},
     "reader": {"ArgMax": HEAD},
-    "float reader": {"ArgMax": HEAD, "Table": CAST, "Multiply": PRODUCT},
+    "float reader": {"ArgMax": HEAD, "Table": CAST},
     "quantized twin": {"ArgMax": HEAD, "Table": CAST, "Multiply": PRODUCT},
     "pruning": {"Input": EVERY, "ArgMax": HEAD, "Table": CAST}
     | dict.fromkeys(("DepthwiseConv", "Reshape", "Pad", "Add", "Multiply", "Concatenate"), PLAIN_STACK),
