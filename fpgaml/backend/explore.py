@@ -106,11 +106,11 @@ def _compile(compiler: str, project: Path, folder: Path, log: Path, options: tup
         (types / name).write_bytes((project / "firmware" / "ap_types" / name).read_bytes())
     include = [f"-I{SYMBOLIC}", f"-I{types}", f"-I{project}", '-DWEIGHTS_DIR="weights"']
     flags = (*FLAGS, "-O1", *options, "-Wl,-z,now")
-    sources = (folder / "main.cpp", *_runtime(compiler, log))
+    sources = (folder / "main.cpp", *runtime(compiler, log))
     run_tool([compiler, *flags, *include, *sources, "-o", folder / "prove"], cwd=folder, log=log)
 
 
-def _runtime(compiler: str, log: Path) -> list[Path]:
+def runtime(compiler: str, log: Path) -> list[Path]:
     """Return the object files of the symbolic types' own code, compiled once for a version of them and of g++."""
     sha = hashlib.sha256((compiler_version(compiler) + "\n" + "\n".join(FLAGS)).encode())
     for path in sorted(SYMBOLIC.rglob("*")):
