@@ -85,9 +85,12 @@ template <int W, int I, bool S = true, ap_q_mode Q = AP_TRN, ap_o_mode O = AP_WR
 
     AP_INLINE double to_double() const { return symbolic::double_of(V.value, Bits::kind()); }
     AP_INLINE float to_float() const { return float(to_double()); }
-    AP_INLINE int to_int() const { return int(symbolic::int_of(V.value, Bits::kind())); }
-    AP_INLINE unsigned to_uint() const { return unsigned(symbolic::int_of(V.value, Bits::kind())); }
-    AP_INLINE long long to_int64() const { return symbolic::int_of(V.value, Bits::kind()); }
+    AP_INLINE int to_int() const { return int(to_int64()); }
+    AP_INLINE unsigned to_uint() const { return unsigned(to_int64()); }
+    AP_INLINE long long to_int64() const { // towards zero, but for types of fractions alone, where ap_fixed.h carries into the sign
+        if (I <= 0 && S) return to_double() < 0 ? -1 : 0;
+        return symbolic::int_of(V.value, Bits::kind());
+    }
     int length() const { return W; }
     AP_INLINE operator double() const { return to_double(); }
     AP_INLINE operator float() const { return to_float(); }
