@@ -81,7 +81,7 @@ def on_symbols(compiled, tmp_path_factory):
 
 def test_a_constant_is_cast_as_ap_fixed_casts_it(compiled, on_symbols):
     types, codes, expected = compiled
-    ordered, casts, _ = on_symbols
+    _ordered, casts, _ = on_symbols
     assert len(types) == 1386
     first = np.unique(codes, return_index=True)[1]
     for kind, ours, theirs in zip(types, casts, expected, strict=True):
