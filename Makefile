@@ -20,7 +20,7 @@ test: .venv/dev
 
 # What compiles C++, runs the steps or loads Keras.
 SLOW := audit backend/test_csim.py backend/test_explore.py backend/test_hls4ml.py cli/test_app.py cli/test_every_command.py cli/test_learning.py \
-  datasets/test_download.py estimate/laboratory flow frontend ir/test_ap_fixed.py project runs test_documents.py test_hunt.py training
+  backend/test_rtl.py backend/test_symbolic.py corpus datasets/test_download.py estimate/laboratory flow frontend ir/test_ap_fixed.py project runs test_documents.py test_hunt.py training
 
 test-fast: .venv/dev
 	$(BIN)/python -m pytest -n auto --dist loadfile $(addprefix --ignore=tests/,$(SLOW))
