@@ -48,7 +48,7 @@ def certify(network: Network, folder: Path, design: dict[str, str], *, log: Path
         "headers": {name: digest_of_sources(folder / "firmware" / name) for name in HEADERS},
         "symbolic types": digest_of_sources(SYMBOLIC),
     }
-    return Certificate(network, design, tuple(verdicts), {}, assumptions, run.counts, seconds)
+    return Certificate(network, design, tuple(verdicts), assumptions, run.counts, seconds)
 
 
 @contextmanager

@@ -20,12 +20,12 @@ def view(
         typer.Argument(metavar="[RUN]", help="Folder of a run; without it, all runs of a folder", show_default=False),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of all runs.")] = Path("hls_projects"),
-    json: JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Open the page of a run in a browser, or a page of all runs; where there is no display, print where it is."""
     from fpgaml.report.overview import found_runs, overview_page, page_of, rows_record
 
-    if json:
+    if as_json:
         print_json(rows_record(found_runs(run.parent if run else output)))
         return
     path = (overview_page(output) if run is None else page_of(run)).resolve()
@@ -38,7 +38,7 @@ def diff(
     left: Run,
     right: Annotated[Path, typer.Argument(metavar="RUN", help="Another run", show_default=False)],
     page: Annotated[Path | None, typer.Option("--page", help="Write it as a page, with the figures of both.")] = None,
-    json: JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what differs between two runs: card first, then data and versions, then results."""
     from fpgaml.report.overview import difference, difference_page, rows_record
@@ -46,7 +46,7 @@ def diff(
     found = difference(left, right)
     if page is not None:
         difference_page(left, right, page)
-    if json:
+    if as_json:
         print_json(rows_record(found))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")

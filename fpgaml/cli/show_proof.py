@@ -15,7 +15,7 @@ def show_proof(console: Console, found: Certified) -> None:
     """Print a certificate: first the sentence, then each layer, then what it rests on."""
     made = found.certificate
     console.print(f"[dim]{shown(found.origin)}[/]", soft_wrap=True)
-    color = "green" if made.proved else "bold red" if made.counterexample else "yellow"
+    color = "green" if made.proved else "yellow"
     console.print(f"[{color}]{shown(made.sentence)}[/]\n", soft_wrap=True)
     console.print(_layers(made))
     console.print(f"\ntrusted: {'; '.join(TRUSTED)}", soft_wrap=True)
@@ -30,16 +30,13 @@ def _layers(made: Certificate) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("layer", "kind", "argument", "what it covers"):
         table.add_column(heading)
-    for heading in ("codes run in the C++", "time (s)"):
-        table.add_column(heading, justify="right")
+    table.add_column("time (s)", justify="right")
     for verdict in made.verdicts:
-        codes = made.executed.get(verdict.layer)
         table.add_row(
             shown(verdict.layer) or "(output)",
             verdict.kind,
             str(verdict.method),
             shown(_covered(verdict)),
-            "-" if codes is None else f"{codes:,}",
             f"{verdict.seconds:.2f}",
         )
     return table

@@ -7,7 +7,7 @@ certificate.record()      the content of certificate.json
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from math import log2, prod
 from typing import Any
 
@@ -27,39 +27,15 @@ OUTSIDE = (
 
 
 @dataclass(frozen=True)
-class Counterexample:
-    """An input for which the C++ computes something else than the Network, as the real C simulation confirmed.
-
-    codes: of the input, flat; layer, place: the value that differs, and what either has for it, as codes. kind: how
-    the input was found. outputs: whether the network's outputs differ too.
-    """
-
-    codes: tuple[int, ...]
-    layer: str
-    place: tuple[int, ...]
-    network: int
-    cpp: int
-    kind: str
-    outputs: bool
-
-    def __str__(self) -> str:
-        at = ", ".join(map(str, self.place))
-        codes = f"code {self.cpp:,}, not {self.network:,}"
-        return f"in C simulation of {self.kind}, value ({at}) of {self.layer!r} has {codes}"
-
-
-@dataclass(frozen=True)
 class Certificate:
-    """A whole proof. executed: codes that the real C++ and types were run on, by layer; seconds: by what was done."""
+    """A whole proof. seconds: by what was done."""
 
     network: Network
     design: Mapping[str, str]
     verdicts: tuple[Verdict, ...]
-    executed: Mapping[str, int]
     assumptions: Mapping[str, Any]
     counts: Mapping[str, int]
     seconds: Mapping[str, float]
-    counterexample: Counterexample | None = None
 
     @property
     def proved(self) -> bool:
@@ -83,32 +59,23 @@ class Certificate:
         if self.proved:
             layers = len(self.verdicts) - 1  # the last is what leaves the top function
             return f"proved for every input: the C++ is the network in all {layers} layers, for {self.inputs} inputs"
-        if self.counterexample is not None:
-            return f"refuted: {_told(self.open[0])}; {self.counterexample}"
         return f"proved except for: {'; '.join(map(_told, self.open))}"
 
     def record(self) -> dict[str, Any]:
         """Return it as JSON-ready data."""
-        layers = [
-            {**asdict(v), "proved": v.proved, "executed_codes": self.executed.get(v.layer)} for v in self.verdicts
-        ]
+        layers = [{**asdict(v), "proved": v.proved} for v in self.verdicts]
         return {
             "proved": self.proved,
             "sentence": self.sentence,
             "network": {"name": self.network.name, "digest": self.network.digest, "inputs": self.inputs},
             "design": dict(self.design),
             "layers": layers,
-            "counterexample": None if self.counterexample is None else asdict(self.counterexample),
             "assumptions": dict(self.assumptions),
             "trusted": list(TRUSTED),
             "outside": list(OUTSIDE),
             "counts": dict(self.counts),
             "seconds": dict(self.seconds),
         }
-
-    def with_counterexample(self, found: Counterexample | None) -> Certificate:
-        """Return the certificate with what refutes it, if anything was found."""
-        return replace(self, counterexample=found)
 
 
 def _told(verdict: Verdict) -> str:

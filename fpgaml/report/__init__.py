@@ -26,9 +26,9 @@ def write_report(workspace: Workspace) -> str:
     drawn = figures.draw_all(workspace, facts)
     text = json.dumps(facts.record, indent=1)
     workspace.write("report.json", lambda path: path.write_text(text, encoding="utf-8"))
-    markdown = _environment().get_template("report.md.j2").render(**facts.record, figures=drawn)
-    workspace.write("report.md", lambda path: path.write_text(markdown, encoding="utf-8"))
-    page = report_page(workspace, facts, markdown)
+    report = _environment().get_template("report.md.j2").render(**facts.record, figures=drawn)
+    workspace.write("report.md", lambda path: path.write_text(report, encoding="utf-8"))
+    page = report_page(workspace, facts, report)
     workspace.write("report.html", lambda path: path.write_text(page, encoding="utf-8"))
     return f"report.html, report.md, report.json, {len(drawn)} figures"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from fpgaml.exact.comparison import Example
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from fpgaml.exact.agreement import Agreement
     from fpgaml.runs.proof import Proof
     from fpgaml.runs.workspace import Workspace
+
+ALIKE_OR_NOT = ListedColormap(["#e8ecf0", RED])
 
 
 def write_failure(workspace: Workspace, proof: Proof) -> None:
@@ -57,14 +60,8 @@ def _figure(workspace: Workspace, held: Agreement, example: Example) -> Figure:
         left.set_xlabel("input value")
     wrong = held.wrong[held.first.layer][example.image]
     shown = wrong.sum(axis=-1) if wrong.ndim == 3 else np.atleast_2d(wrong)
-    right.imshow(shown > 0, cmap=_two(), vmin=0, vmax=1, aspect="equal" if wrong.ndim == 3 else "auto")
+    right.imshow(shown > 0, cmap=ALIKE_OR_NOT, vmin=0, vmax=1, aspect="equal" if wrong.ndim == 3 else "auto")
     right.set_title(f"{int(wrong.sum())} of {wrong.size} values differ", fontsize=9, color=RED)
     right.set_yticks([])
     right.set_xlabel("value" if wrong.ndim == 1 else "column")
     return figure
-
-
-def _two() -> object:
-    from matplotlib.colors import ListedColormap
-
-    return ListedColormap(["#e8ecf0", RED])
